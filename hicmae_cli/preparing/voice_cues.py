@@ -20,6 +20,14 @@ from hicmae_cli.model_input import SAMPLE_RATE_HZ
 Floats = NDArray[np.float64]
 
 _SHAPE_BANDS: Final = 20
+_COEFFICIENTS: Final = 12
+
+
+def _number(name: str, count: int, meaning: str) -> dict[str, str]:
+    """Name and explain one cue for each band or coefficient, counted from 1."""
+    return {f"{name}_{number:02d}": meaning.format(number) for number in range(1, count + 1)}
+
+
 VOICE_CUES: Final[Mapping[str, str]] = {
     "pitch_median": "median pitch, in semitones above 27.5 Hz",
     "pitch_low": "5th percentile of the pitch, in semitones",
@@ -42,14 +50,14 @@ VOICE_CUES: Final[Mapping[str, str]] = {
     "band_low": "level below 0.25 kHz minus that from 0.25 to 0.65 kHz, in dB",
     "band_middle": "level from 0.65 to 2 kHz minus that from 0.25 to 0.65 kHz, in dB",
     "band_high": "level from 4 to 8 kHz minus that below 4 kHz, in dB",
-    **{
-        f"shape_{band:02d}": f"mean level over speech of mel band {band} of {_SHAPE_BANDS}, relative to all, in dB"
-        for band in range(1, _SHAPE_BANDS + 1)
-    },
-    **{
-        f"shape_spread_{band:02d}": f"standard deviation over speech of shape_{band:02d}, in dB"
-        for band in range(1, _SHAPE_BANDS + 1)
-    },
+    **_number("shape", _SHAPE_BANDS, "mean level over speech of mel band {}, relative to all bands, in dB"),
+    **_number("shape_spread", _SHAPE_BANDS, "standard deviation over speech of that level of band {}, in dB"),
+    **_number("shape_low", _SHAPE_BANDS, "10th percentile over speech of that level of band {}, in dB"),
+    **_number("shape_high", _SHAPE_BANDS, "90th percentile over speech of that level of band {}, in dB"),
+    **_number("cepstrum_spread", _COEFFICIENTS, "standard deviation over speech of cepstral coefficient {}, in dB"),
+    **_number("cepstrum_low", _COEFFICIENTS, "10th percentile over speech of cepstral coefficient {}, in dB"),
+    **_number("cepstrum_high", _COEFFICIENTS, "90th percentile over speech of cepstral coefficient {}, in dB"),
+    **_number("cepstrum_change", _COEFFICIENTS, "root mean square change of coefficient {}, in dB per 10 ms"),
 }
 """Name and meaning of each cue."""
 
@@ -296,8 +304,29 @@ def _measure_spectrum(power: Floats) -> dict[str, float]:
         "band_low": level(50, 250) - vowels,
         "band_middle": level(650, 2000) - vowels,
         "band_high": level(4000, 8001) - level(50, 4000),
-        **{f"shape_{band:02d}": float(value) for band, value in enumerate(shape.mean(axis=0), start=1)},
-        **{f"shape_spread_{band:02d}": float(value) for band, value in enumerate(shape.std(axis=0), start=1)},
+        **_summarise(shape),
+    }
+
+
+def _summarise(shape: Floats) -> dict[str, float]:
+    """Summarise the relative levels of the bands (t, 20) in dB, and their cepstrum."""
+    bands = np.arange(_SHAPE_BANDS) + 0.5
+    waves = np.cos(np.pi / _SHAPE_BANDS * np.outer(bands, np.arange(1, _COEFFICIENTS + 1)))
+    cepstrum = shape @ waves * (2 / _SHAPE_BANDS)
+    found = {
+        "shape": shape.mean(axis=0),
+        "shape_spread": shape.std(axis=0),
+        "shape_low": np.percentile(shape, 10, axis=0),
+        "shape_high": np.percentile(shape, 90, axis=0),
+        "cepstrum_spread": cepstrum.std(axis=0),
+        "cepstrum_low": np.percentile(cepstrum, 10, axis=0),
+        "cepstrum_high": np.percentile(cepstrum, 90, axis=0),
+        "cepstrum_change": np.sqrt((np.diff(cepstrum, axis=0) ** 2).mean(axis=0)),
+    }
+    return {
+        f"{name}_{number:02d}": float(value)
+        for name, values in found.items()
+        for number, value in enumerate(values, start=1)
     }
 
 

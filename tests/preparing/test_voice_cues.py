@@ -85,6 +85,20 @@ def test_the_shape_of_the_spectrum_is_relative_to_its_mean_and_shows_where_it_ch
     assert levels[1][2] - levels[1][15] > levels[0][2] - levels[0][15] + 5
     assert max(spreads[0]) < 2
     assert spreads[1][2] > 5 and spreads[1][15] > 5
+    low, high = ([changed[f"shape_{kind}_{band:02d}"] for band in (3, 16)] for kind in ("low", "high"))
+    assert np.subtract(high, low) == pytest.approx([2 * spreads[1][2], 2 * spreads[1][15]], rel=0.2)
+
+
+def test_the_first_cepstral_coefficient_is_the_tilt_and_changes_once() -> None:
+    changing = voice(150.0)
+    changing[8000:] = voice(150.0, tilt=2.0)[8000:]
+    steady, changed = measure_voice_cues(voice(150.0)), measure_voice_cues(changing)
+    tilt = changed["cepstrum_high_01"] - changed["cepstrum_low_01"]
+    assert tilt > 5 and changed["cepstrum_spread_01"] == pytest.approx(tilt / 2, rel=0.2)
+    assert steady["cepstrum_spread_01"] < 1
+    # One step in a second of 10 ms frames.
+    assert changed["cepstrum_change_01"] < tilt / 2
+    assert steady["cepstrum_change_01"] < changed["cepstrum_change_01"]
 
 
 def test_noise_and_pauses_lower_the_shares_of_voice_and_speech() -> None:
