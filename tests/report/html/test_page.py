@@ -32,11 +32,20 @@ from tests.report.html.toys import explained, random_prediction
 from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
 
+
+def narrated() -> Prediction:
+    """Random numbers, with a person's voice and one off-screen."""
+    whole = random_prediction(20)
+    speech = (Speech(1.0, 2.0, 1), Speech(2.0, 3.5, NOBODY), Speech(4.0, 4.25, UNSURE), Speech(5.0, 6.0, NOBODY))
+    return replace(whole, files=(replace(whole.files[0], speech=speech),))
+
+
 ALL: dict[str, Callable[[], Prediction]] = {
     "classes": lambda: random_prediction(20),
     "values": regression,
     "sets": blends,
     "hostile": lambda: replace(hostile(), files=hostile().files[:1]),
+    "narrated": narrated,
     "explained": lambda: explained(20),
     "voice": lambda: replace(
         prediction(), files=(FileResult(Path("a.wav"), "ok", tracks=(track(0, modality="audio"),)),)
@@ -203,17 +212,14 @@ def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
 
 
 def test_a_voice_of_nobody_in_view_has_a_row_of_its_own() -> None:
-    whole = random_prediction(20)
-    (file,) = whole.files
-    speech = (Speech(1.0, 2.0, 1), Speech(2.0, 3.5, NOBODY), Speech(4.0, 4.25, UNSURE), Speech(5.0, 6.0, NOBODY))
-    page = Page(render_page(replace(whole, files=(replace(file, speech=speech),))))
+    page = Page(render_page(narrated()))
     (row,) = page.find("div", "off")
     assert row.text == "Voice off-screen2.5 of 17.8 s"
     assert page.data["off"] == [[2000, 3500], [5000, 6000]]
     first = page.data["people"][0]
     assert [span for span in first["spans"] if span[2] == "y"] == [[1000, 2000, "y"]]
     assert "1.0 of 17.8 s" in page.find("article", "card")[0].text
-    silent = Page(render_page(whole))
+    silent = Page(render_page(random_prediction(20)))
     assert not silent.find("div", "off") and silent.data["off"] == []
 
 
