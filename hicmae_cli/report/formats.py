@@ -38,8 +38,8 @@ class Format:
         writer: its `Writer`, as ``module:function`` of this room.
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
-        needs: what an input must have for a file: time (a photograph has none), and labels, windows that were tested
-            for who speaks, or its media file where it was. An input without it gets no file.
+        needs: what an input must have for a file: time (a photograph has none), and labels, a test of who speaks, or
+            its media file where it was. An input without it gets no file.
         index: `IndexWriter` of a file that lists the others if there are several, likewise; empty for none.
     """
 
@@ -185,7 +185,7 @@ def _find_lack(file: FileResult, needs: str) -> str:
         return "time"
     if needs == "media" and not file.path.is_file():
         return "media"
-    if needs == "speakers" and all(window.speaker is None for window in windows):
+    if needs == "speakers" and file.speech is None and all(window.speaker is None for window in windows):
         return "speakers"
     return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""
 

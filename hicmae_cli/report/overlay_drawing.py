@@ -19,6 +19,7 @@ from hicmae_cli.report.palette import label_colours, to_rgb
 from hicmae_cli.report.stretches import Stretches
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import Speech
 from hicmae_cli.timeline import Timeline, make_timelines
 
 _HELD_S: Final = 0.25  # after the last sampled picture with the face
@@ -65,7 +66,7 @@ class Overlay:
         self._line_px = max(2, round(min(width_px, height_px) / 270))
         self._caption = one_line(caption)
         known = zip(file.tracks, make_timelines(file, settings), strict=True)
-        self._people = [_prepare(track, timeline) for track, timeline in known]
+        self._people = [_prepare(track, timeline, file.speech) for track, timeline in known]
         self._sides: dict[int, int] = {}
         names = self._people[0].timeline.names
         colours = label_colours(names)
@@ -76,8 +77,8 @@ class Overlay:
         """Draw on a picture (H, W, 3) what is known about a time on the file's clock."""
         shown: list[tuple[int, int, Box]] = []
         for place, person in enumerate(self._people):
-            at = int(np.searchsorted(person.timeline.edges_s, time_s, side="right")) - 1
-            if not 0 <= at < len(person.timeline.means) or math.isnan(person.timeline.means[at, 0]):
+            at = int(np.searchsorted(person.stretches.edges_s, time_s, side="right")) - 1
+            if not 0 <= at < len(person.stretches.means) or math.isnan(person.stretches.means[at, 0]):
                 continue
             seen = _box_at(person, time_s)
             if person.track.id == VOICE_TRACK:
@@ -97,7 +98,7 @@ class Overlay:
         _paste(picture, line, 0, picture.shape[0] - line.shape[0])
 
     def _colour_at(self, person: _Person, at: int) -> tuple[int, int, int]:
-        edges_s = person.timeline.edges_s
+        edges_s = person.stretches.edges_s
         episode = person.timeline.episode_at(float(edges_s[at] + edges_s[at + 1]) / 2)
         return self._colours[episode.labels[0]] if episode and episode.labels else _OTHER
 
@@ -130,7 +131,7 @@ class Overlay:
     def _make_panel(self, place: int, at: int) -> Picture:
         """Return the panel (H, W, 4) of a person in a stretch: name, speech, and the largest numbers."""
         person = self._people[place]
-        edges_s, numbers = person.timeline.edges_s, person.timeline.means[at]
+        edges_s, numbers = person.stretches.edges_s, person.stretches.means[at]
         episode = person.timeline.episode_at(float(edges_s[at] + edges_s[at + 1]) / 2)
         is_value = person.timeline.task == "regression"
         order = range(len(numbers)) if is_value else np.argsort(-numbers, kind="stable").tolist()
@@ -160,12 +161,12 @@ class Overlay:
         return np.asarray(image)
 
 
-def _prepare(track: Track, timeline: Timeline) -> _Person:
+def _prepare(track: Track, timeline: Timeline, speech: Sequence[Speech] | None) -> _Person:
     by_time: dict[float, FaceBox] = {box.time_s: box for window in track.windows for box in window.boxes}
     rows = [(b.time_s, b.x_px, b.y_px, b.x_px + b.width_px, b.y_px + b.height_px) for b in by_time.values()]
     table = np.array(sorted(rows), np.float64).reshape(-1, 5)
     table = table[np.isfinite(table).all(axis=1) & (np.abs(table) < 1e6).all(axis=1)]
-    return _Person(track, timeline, Stretches.of(track, timeline), table[:, 0], table[:, 1:])
+    return _Person(track, timeline, Stretches.of(track, timeline, speech), table[:, 0], table[:, 1:])
 
 
 def _box_at(person: _Person, time_s: float) -> NDArray[np.float64] | None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.results import FileResult, Track, Window
+from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.weights.info import WeightInfo
 
 _MOST_BYTES: Final = 1 << 30
@@ -72,7 +73,18 @@ def check_file(file: FileResult, info: WeightInfo) -> FileResult:
     _check(where, "track ids", len(set(ids)) == len(ids) and all(0 <= each < 2**31 for each in ids), ids)
     for track in file.tracks:
         _check_track(f"{where}, track {track.id}", track, info)
+    _check_speech(where, file.speech or (), ids)
     return replace(file, tracks=tuple(_order_labels(track, info.labels) for track in file.tracks))
+
+
+def _check_speech(where: str, speech: Sequence[Speech], ids: Sequence[int]) -> None:
+    last_s = 0.0
+    for each in speech:
+        here = f"{where}, speech at {each.start_s} s"
+        _check(here, "start_s and end_s", last_s <= each.start_s < each.end_s <= _LONGEST_S, (each.start_s, each.end_s))
+        is_known = each.speaker in ((NOBODY, UNSURE) if isinstance(each.speaker, str) else ids)
+        _check(here, "speaker", is_known and not isinstance(each.speaker, bool), each.speaker)
+        last_s = each.end_s
 
 
 def _order_labels(track: Track, labels: Sequence[str]) -> Track:

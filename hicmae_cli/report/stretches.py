@@ -1,26 +1,29 @@
-"""What a picture of a timeline shows in each of its stretches: numbers, who speaks, how much of the face was seen."""
+"""What a picture of a timeline shows in each stretch of time: numbers, who speaks, how much of the face was seen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.runtime.results import Track, Window
+from hicmae_cli.runtime.speech import UNSURE, Speech
 from hicmae_cli.timeline import Timeline, join_spans
 
 
 @dataclass(frozen=True, eq=False)
 class Stretches:
-    """A track in the G stretches of its timeline.
+    """A track in the G stretches of its timeline, which are cut where a turn or a doubt starts or ends.
 
     Attributes:
         edges_s: bounds of the stretches (G + 1,), ascending.
         means: probabilities or values (G, C); NaN in a gap.
         windows: for each stretch, the window whose middle is nearest to its own; None in a gap.
         speakers: whether the person speaks: ``yes`` in the timeline's turns, else ``no`` or ``unsure`` as the nearest
-            window says; ``unsure`` if that alone says ``yes``. None where it was not tested, and in a gap.
+            window says; ``unsure`` if that alone says ``yes``. It is ``no`` where speech is known and not unsure. None
+            where it was not tested, and in a gap.
     """
 
     edges_s: NDArray[np.float64]
@@ -29,23 +32,28 @@ class Stretches:
     speakers: tuple[str | None, ...]
 
     @classmethod
-    def of(cls, track: Track, timeline: Timeline) -> Stretches:
-        """Take them from a track and its timeline."""
+    def of(cls, track: Track, timeline: Timeline, speech: Sequence[Speech] | None = None) -> Stretches:
+        """Take them from a track, its timeline, and the speech of its file if that is known."""
+        turns_s = [(turn.start_s, turn.end_s) for turn in timeline.turns or ()]
+        doubts_s = [(each.start_s, each.end_s) for each in speech or () if each.speaker == UNSURE]
+        times_s = [time_s for span_s in (*turns_s, *doubts_s) for time_s in span_s]
+        edges_s = np.unique([*timeline.edges_s, *np.clip(times_s, timeline.start_s, timeline.end_s)])
+        middles_s = (edges_s[1:] + edges_s[:-1]) / 2
+        means = timeline.means[np.searchsorted(timeline.edges_s, middles_s) - 1]
         ordered = sorted(track.windows, key=lambda w: w.start_s + w.end_s)
         centres_s = np.array([(w.start_s + w.end_s) / 2 for w in ordered])
-        middles_s = (timeline.edges_s[1:] + timeline.edges_s[:-1]) / 2
         after = np.clip(np.searchsorted(centres_s, middles_s), 1, max(1, len(ordered) - 1))
         before = after - 1
         after = np.minimum(after, len(ordered) - 1)
         nearest = np.where(middles_s - centres_s[before] <= centres_s[after] - middles_s, before, after)
-        missing = np.isnan(timeline.means[:, 0])
-        windows = [None if gap else ordered[at] for gap, at in zip(missing, nearest, strict=True)]
-        speaks = np.zeros(len(windows), np.bool_)
-        for turn in timeline.turns or ():
-            first, last = np.searchsorted(timeline.edges_s, [turn.start_s, turn.end_s])
-            speaks[first:last] = True
-        speakers = [_answer(window, turn=bool(turn)) for window, turn in zip(windows, speaks, strict=True)]
-        return cls(timeline.edges_s, timeline.means, tuple(windows), tuple(speakers))
+        windows = [None if gap else ordered[at] for gap, at in zip(np.isnan(means[:, 0]), nearest, strict=True)]
+        speaks = _mark(edges_s, turns_s)
+        doubts = np.ones(len(windows), np.bool_) if speech is None else _mark(edges_s, doubts_s)
+        speakers = [
+            _answer(window, turn=turn, doubt=doubt)
+            for window, turn, doubt in zip(windows, speaks.tolist(), doubts.tolist(), strict=True)
+        ]
+        return cls(edges_s, means, tuple(windows), tuple(speakers))
 
     @property
     def face_seen(self) -> NDArray[np.float64]:
@@ -63,11 +71,22 @@ class Stretches:
         return list(join_spans(self.edges_s.tolist(), self.speakers))
 
 
-def _answer(window: Window | None, *, turn: bool) -> str | None:
+def _mark(edges_s: NDArray[np.float64], spans_s: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    """Return which stretches (G,) are within one of some spans, whose bounds are edges."""
+    marked = np.zeros(len(edges_s) - 1, np.bool_)
+    for start_s, end_s in spans_s:
+        first, last = np.searchsorted(edges_s, [start_s, end_s])
+        marked[first:last] = True
+    return marked
+
+
+def _answer(window: Window | None, *, turn: bool, doubt: bool) -> str | None:
     """Return whether a person speaks in a stretch."""
-    if window is None or (window.speaker is None and not turn):
+    if turn:
+        return "yes"
+    if window is None or window.speaker is None:
         return None
-    return "yes" if turn else "unsure" if window.speaker == "yes" else window.speaker
+    return "unsure" if doubt and window.speaker != "no" else "no"
 
 
 def thin(

@@ -54,7 +54,7 @@ def write_plot(prediction: Prediction, path: Path) -> None:
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     for place, (track, timeline) in enumerate(zip(tracks, timelines, strict=True)):
         axes = figure.add_subplot(len(tracks), 1, place + 1)
-        _draw_rows(axes, track, timeline, rows, limits)
+        _draw_rows(axes, timeline, Stretches.of(track, timeline, file.speech), rows, limits)
         axes.set_title(one_line(timeline.name), loc="left", fontsize=10, color=INK, parse_math=False)
         if place + 1 == len(tracks):
             axes.set_xlabel("time in seconds", fontsize=9, color=INK)
@@ -84,19 +84,18 @@ def _find_limits(timelines: tuple[Timeline, ...], rows: tuple[int, ...]) -> list
 
 
 def _draw_rows(
-    axes: Axes, track: Track, timeline: Timeline, rows: tuple[int, ...], limits: list[tuple[float, float]]
+    axes: Axes, timeline: Timeline, stretches: Stretches, rows: tuple[int, ...], limits: list[tuple[float, float]]
 ) -> None:
     colours = [colour.light for colour in label_colours(timeline.names)]
     ticks, words = [], []
-    stretches = Stretches.of(track, timeline)
     for place, (row, (low, high)) in enumerate(zip(rows, limits, strict=True)):
         base, name = float(len(rows) - 1 - place), timeline.names[row]
         led = np.zeros(len(stretches.means))
         for episode in timeline.episodes:
             if name in episode.labels:
-                first, last = np.searchsorted(timeline.edges_s, [episode.start_s, episode.end_s])
+                first, last = np.searchsorted(stretches.edges_s, [episode.start_s, episode.end_s])
                 led[first:last] = 1
-        edges_s, numbers = thin(timeline.edges_s, np.column_stack([timeline.means[:, row], led]), _STEPS)
+        edges_s, numbers = thin(stretches.edges_s, np.column_stack([stretches.means[:, row], led]), _STEPS)
         heights = (numbers[:, 0] - low) / (high - low) if high > low else numbers[:, 0] * 0 + 0.5
         tops = base + _ROW * heights
         strong = np.where(numbers[:, 1] >= 0.5, tops, np.nan)

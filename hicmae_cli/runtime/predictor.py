@@ -183,6 +183,7 @@ def _predict_source(
         width_px=info.width_px or None,
         height_px=info.height_px or None,
         is_photograph=source.is_photograph,
+        speech=reader.find_speech(windows),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -26,6 +26,7 @@ from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource
+from hicmae_cli.runtime.speech import HeardWindow, Speech, find_speech, in_ms
 from hicmae_cli.runtime.timings import StageClock
 from hicmae_cli.runtime.windows import Moments, SampledFace, TrackTally, WindowAssembler, WindowFaces
 from hicmae_cli.speaking import Hearing, SpeakerFinder
@@ -159,6 +160,7 @@ class WindowReader:
         self._linker = TrackLinker()
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
+        self._heard: list[HeardWindow] = []
         self.num_pictures = 0
         self.has_heard = None if self._speakers is None else False
 
@@ -210,6 +212,17 @@ class WindowReader:
             f"its timestamps claim {claimed_s:.1f} s of pictures, {read_s:.1f} s were read: "
             "its length and frame rate are unknown"
         )
+
+    def find_speech(self, tracks: Collection[int]) -> tuple[Speech, ...] | None:
+        """Return who speaks in the windows that were read; None if nobody listened for a voice, or without pictures.
+
+        Args:
+            tracks: ids of the people of the result.
+        """
+        if self._speakers is None or not self.uses_video or not self._heard:
+            return None
+        (start_ms, _, _), (_, end_ms, _) = self._heard[0], self._heard[-1]
+        return find_speech(self._speakers.voice.list_voices(start_ms, end_ms), self._heard, tracks)
 
     def _add_moment(self, faces: Mapping[int, SampledFace]) -> Iterator[list[WindowInput]]:
         self._pending += self._assembler.add(faces)
@@ -295,6 +308,8 @@ class WindowReader:
         with self._clock.measure("model"):
             mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
         end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
+        if hearing is not None:
+            self._heard.append((in_ms(start_s), in_ms(end_s), hearing))
         people: list[WindowFaces | None] = list(moments.people)
         if settings.faces == "largest":
             people = sorted(people, key=lambda person: person.size_px if person else 0.0)[-1:]

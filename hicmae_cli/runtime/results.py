@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.explanation import Explanation
+from hicmae_cli.runtime.speech import Speech
 from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo
@@ -273,6 +274,7 @@ class FileResult:
         is_photograph: whether it is one picture without a clock. Each person then has one window, from 0 to one step
             of the sampling grid.
         timings: where the time went; None if nobody asked.
+        speech: the stretches of voice with who speaks, in order of time, disjoint; None if it was not tested.
     """
 
     path: Path
@@ -287,6 +289,7 @@ class FileResult:
     height_px: int | None = None
     is_photograph: bool = False
     timings: Timings | None = field(default=None, compare=False, repr=False)
+    speech: tuple[Speech, ...] | None = field(default=None, repr=False)
 
     @property
     def failed(self) -> bool:
@@ -315,6 +318,7 @@ class FileResult:
             "tracks": [track.to_dict() for track in self.tracks],
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            **({} if self.speech is None else {"speech": [each.to_dict() for each in self.speech]}),
             **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
@@ -339,6 +343,7 @@ class FileResult:
                 height_px=fields.get("height_px"),
                 is_photograph=bool(fields.get("photograph", False)),
                 timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
+                speech=tuple(map(Speech.from_dict, fields["speech"])) if "speech" in fields else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

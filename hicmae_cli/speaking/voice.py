@@ -19,6 +19,7 @@ from hicmae_cli.onnx_runtime import open_session
 
 FRAME_SAMPLES: Final = 512
 FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE_HZ  # 0.032
+_FRAME_MS: Final = 1000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
 VOICE_PROBABILITY: Final = 0.5
 """A frame with a higher probability has a voice. White and brown noise, hum, beeps, drums and chords stay below 0.3."""
 
@@ -38,6 +39,8 @@ _BATCH_FRAMES: Final = 1024
 class VoiceMeter:
     """Measures a sound that arrives in blocks, and holds only the frames that are still needed.
 
+    Of all frames before, it remembers where a voice starts and ends.
+
     Frame i is the sound from ``i * FRAME_S`` to ``(i + 1) * FRAME_S`` on the input's clock.
 
     Args:
@@ -56,6 +59,7 @@ class VoiceMeter:
         self._state = np.zeros(_STATE_SHAPE, np.float32), np.zeros(_STATE_SHAPE, np.float32)
         self._probabilities: NDArray[np.float32] = np.zeros(0, np.float32)
         self._levels_db: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._voices: list[tuple[int, int]] = []  # first frame of each stretch with a voice, and the first after it
 
     def listen(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Yield the blocks of a sound at 16 kHz from time 0 on, and measure each one when it passes."""
@@ -68,6 +72,11 @@ class VoiceMeter:
         first, last = round(start_s / FRAME_S), round(end_s / FRAME_S)
         voiced = self._cut(self._probabilities, first, last, 0.0) > VOICE_PROBABILITY
         return float(voiced.mean()) if len(voiced) else 0.0
+
+    def list_voices(self, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
+        """List start and end, in milliseconds, of each stretch of voice that was heard between two times."""
+        heard = ((max(start_ms, _FRAME_MS * first), min(end_ms, _FRAME_MS * last)) for first, last in self._voices)
+        return [(from_ms, to_ms) for from_ms, to_ms in heard if from_ms < to_ms]
 
     def cut_levels(self, first: int, last: int) -> NDArray[np.float32]:
         """Return the level of frames ``first`` to ``last - 1`` in decibels of the voice's band; no sound is quiet."""
@@ -88,8 +97,17 @@ class VoiceMeter:
         frames = samples[:whole].reshape(-1, FRAME_SAMPLES)
         for start in range(0, len(frames), _BATCH_FRAMES):
             some = frames[start : start + _BATCH_FRAMES]
-            self._probabilities = np.append(self._probabilities, self._detect(some))
+            probabilities = self._detect(some)
+            self._note_voices(self._first + len(self._probabilities), probabilities > VOICE_PROBABILITY)
+            self._probabilities = np.append(self._probabilities, probabilities)
             self._levels_db = np.append(self._levels_db, _measure_levels(some))
+
+    def _note_voices(self, first: int, voiced: NDArray[np.bool_]) -> None:
+        """Remember where a voice starts and ends in the frames (N,) from ``first`` on."""
+        borders = first + np.flatnonzero(np.diff(voiced, prepend=False, append=False))
+        for start, end in borders.reshape(-1, 2).tolist():
+            goes_on = bool(self._voices) and self._voices[-1][1] == start
+            self._voices.append((self._voices.pop()[0] if goes_on else start, end))
 
     def _detect(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of a voice in each of (N, 512) frames."""

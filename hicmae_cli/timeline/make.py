@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import in_ms
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.timeline.names import name_tracks, track_name
 from hicmae_cli.timeline.spans import join_spans
@@ -53,7 +54,7 @@ def make_timeline(
         SettingsError: ``smooth_s`` or ``abstain`` out of range.
     """
     settings = (settings or PredictSettings()).retime(smooth_s, abstain)
-    windows = sorted(track.windows, key=lambda w: (_ms(w.start_s) + _ms(w.end_s), w.start_s))
+    windows = sorted(track.windows, key=lambda w: (in_ms(w.start_s) + in_ms(w.end_s), w.start_s))
     spans_ms = _spans_ms(windows)
     names, task = tuple(windows[0].scores.by_name), windows[0].scores.task
     numbers = np.array([[w.scores.by_name[name] for name in names] for w in windows])
@@ -77,25 +78,20 @@ def make_timeline(
         means=means,
         episodes=tuple(_find_episodes(means, edges_ms, names, task, settings.abstain)),
         gaps=tuple(_find_gaps(means, edges_ms, reasons)),
-        turns=_find_turns(track),
+        turns=_find_turns(file, track),
     )
-
-
-def _ms(time_s: float) -> int:
-    """Round as the JSON document does, so that a timeline from it is the same."""
-    return round(round(time_s, 3) * 1000)
 
 
 def _spans_ms(windows: Sequence[Window]) -> NDArray[np.int64]:
     """Return start and end of each window (W, 2)."""
-    return np.array([(_ms(w.start_s), _ms(w.end_s)) for w in windows], np.int64).reshape(-1, 2)
+    return np.array([(in_ms(w.start_s), in_ms(w.end_s)) for w in windows], np.int64).reshape(-1, 2)
 
 
 def _part_ms(file: FileResult, settings: PredictSettings) -> tuple[int, int]:
     """Return start and end of the part of the file that was asked for; it holds all windows."""
     spans_ms = _spans_ms([window for track in file.tracks for window in track.windows])
     end_s = min(math.inf if settings.end_s is None else settings.end_s, file.duration_s or 0.0)
-    return min(_ms(settings.start_s), int(spans_ms.min())), max(_ms(end_s), int(spans_ms.max()))
+    return min(in_ms(settings.start_s), int(spans_ms.min())), max(in_ms(end_s), int(spans_ms.max()))
 
 
 def _smooth(numbers: NDArray[np.float64], spans_ms: NDArray[np.int64], smooth_s: float) -> NDArray[np.float64]:
@@ -108,8 +104,8 @@ def _smooth(numbers: NDArray[np.float64], spans_ms: NDArray[np.int64], smooth_s:
     smoothed = np.empty_like(numbers)
     for first, last in pairwise(bounds):
         centres = spans_ms[first:last].sum(axis=1)  # in half milliseconds
-        lows = first + np.searchsorted(centres, centres - _ms(smooth_s), "left")
-        highs = first + np.searchsorted(centres, centres + _ms(smooth_s), "right")
+        lows = first + np.searchsorted(centres, centres - in_ms(smooth_s), "left")
+        highs = first + np.searchsorted(centres, centres + in_ms(smooth_s), "right")
         for at, low, high in zip(range(first, last), lows, highs, strict=True):
             smoothed[at] = numbers[low:high].mean(axis=0)
     return smoothed
@@ -184,8 +180,14 @@ def _find_gaps(means: NDArray[np.float64], edges_ms: NDArray[np.int64], reasons:
         yield Gap(start_ms / 1000, end_ms / 1000, reason)
 
 
-def _find_turns(track: Track) -> tuple[Turn, ...] | None:
-    """Return when a person speaks: at each moment that at least half of the tested windows over it say so."""
+def _find_turns(file: FileResult, track: Track) -> tuple[Turn, ...] | None:
+    """Return when a person speaks.
+
+    A document from before speech was found in the sound itself has windows only: a person spoke at each moment that
+    at least half of the tested windows over it say so, also in a pause.
+    """
+    if file.speech is not None and track.id != VOICE_TRACK:
+        return tuple(Turn(each.start_s, each.end_s) for each in file.speech if each.speaker == track.id)
     tested = [window for window in track.windows if window.speaker is not None]
     if not tested:
         return None

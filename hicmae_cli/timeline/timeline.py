@@ -101,7 +101,7 @@ class Timeline:
         means: numbers in each stretch (G, C): the mean of the windows that cover it; NaN without any.
         episodes: in order of time; none for a regression, which has no labels.
         gaps: in order of time. Episodes and gaps do not overlap; those of a track with labels leave no time out.
-        turns: when this person speaks, in order of time; None if no window was tested for it.
+        turns: when this person speaks, in order of time; None if it was not tested.
     """
 
     name: str

@@ -6,6 +6,7 @@ from pathlib import Path
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import Track
+from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from tests.report.readers import read_rttm, write
 from tests.report.toys import HOSTILE_NAMES, hostile, prediction
 from tests.runtime.stubs import track, window
@@ -42,3 +43,20 @@ def test_every_name_is_one_field(tmp_path: Path) -> None:
     assert len(rows) == len(HOSTILE_NAMES)
     assert len({row["name"] for row in rows}) == len(rows)
     assert all(row["lookahead"] == "<NA>" and row["name"] not in ("", "<NA>") for row in rows)
+
+
+def test_speech_comes_back_with_the_voice_of_nobody_in_view_and_without_doubts(tmp_path: Path) -> None:
+    made = prediction(speaks(track(1), "yes", "yes"), speaks(replace(track(2), name="nobody"), "no", "no"))
+    speech = (Speech(0.1, 0.4, 1), Speech(0.4, 0.5, UNSURE), Speech(0.7, 0.9, NOBODY), Speech(1.2, 1.999, 2))
+    known = replace(made, files=(replace(made.files[0], speech=speech), *made.files[1:]))
+    rows = [(row["name"], row["start"], row["duration"]) for row in read_rttm(write(known, tmp_path, "rttm"))]
+    assert rows == [("person_1", 0.1, 0.3), ("nobody_", 0.7, 0.2), ("nobody", 1.2, 0.799)]
+    unnamed = replace(known.files[0], tracks=known.files[0].tracks[:1], speech=speech[:3])
+    path = write(replace(known, files=(unnamed,)), tmp_path / "b", "rttm")
+    assert [row["name"] for row in read_rttm(path)] == ["person_1", "nobody"]
+
+
+def test_a_voice_without_anybody_in_view_gets_a_file(tmp_path: Path) -> None:
+    made = prediction(track(0, modality="audio"))
+    heard = replace(made, files=(replace(made.files[0], speech=(Speech(0.1, 0.4, NOBODY),)),))
+    assert [row["name"] for row in read_rttm(write(heard, tmp_path, "rttm"))] == ["nobody"]

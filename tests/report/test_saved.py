@@ -152,3 +152,26 @@ def test_hostile_names_come_back(tmp_path: Path) -> None:
     made = hostile("bad\udcff<b>.mp4")
     (path,) = made.save(tmp_path, ["json"])
     assert Prediction.load(path).to_dict() == made.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("speech", "what"),
+    [
+        ([{"start_s": 1.0, "end_s": 2.0, "speaker": 7}], "speech at 1.0 s: speaker cannot be true: 7"),
+        ([{"start_s": 1.0, "end_s": 2.0, "speaker": "Anna"}], "speaker cannot be true: 'Anna'"),
+        ([{"start_s": 1.0, "end_s": 2.0, "speaker": True}], "speaker cannot be true: True"),
+        ([{"start_s": 1.0, "end_s": 2.0, "speaker": [1]}], "speaker cannot be true"),
+        ([{"start_s": 2.0, "end_s": 2.0, "speaker": 1}], "start_s and end_s cannot be true"),
+        ([{"start_s": -1, "end_s": 2.0, "speaker": 1}], "start_s and end_s cannot be true"),
+        ([{"start_s": 0, "end_s": 1e999, "speaker": 1}], "expected finite times of speech"),
+        ([{"start_s": 0, "end_s": 3, "speaker": 1}, {"start_s": 2, "end_s": 4, "speaker": 1}], "speech at 2.0 s"),
+        ([{"start_s": 0, "end_s": 3}], "KeyError 'speaker'"),
+        (7, "TypeError"),
+    ],
+)
+def test_speech_that_cannot_be_is_refused(tmp_path: Path, speech: object, what: str) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["files"][0]["speech"] = [{"start_s": 0.5, "end_s": 1.0, "speaker": "nobody"}]
+    assert Prediction.from_dict(document).files[0].to_dict()["speech"] == document["files"][0]["speech"]
+    document["files"][0]["speech"] = speech
+    assert what in fault(tmp_path, json.dumps(document).replace("Infinity", "1e999"))

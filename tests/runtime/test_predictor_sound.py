@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from hicmae_cli.runtime import reading
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.sources import Arrays
+from hicmae_cli.runtime.speech import NOBODY, UNSURE
 from tests.runtime.stubs import talk
 from tests.runtime.test_predictor import LEFT, RIGHT, predict, starts
 
@@ -59,3 +61,33 @@ def test_a_shared_sound_costs_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "SpeakerFinder", None)
     assert predict(scene(3.0, talk(3.0)), LEFT).tracks[0].windows[0].modality == "av"
     assert predict(scene(3.0, talk(3.0)), LEFT, sound="speaker", modality="video").tracks[0].windows[0].voice is None
+
+
+def test_speech_is_the_voice_with_who_speaks() -> None:
+    silence = np.zeros(32000, np.float32)
+    heard = scene(9.0, np.concatenate([silence, talk(4.0), silence, silence[:16000]]))
+    alone = predict(heard, LEFT, sound="speaker")
+    assert alone.speech and {each.speaker for each in alone.speech} == {UNSURE}
+    assert alone.speech[0].start_s >= 2.0 and alone.speech[-1].end_s <= 6.5
+    spoken_s = sum(each.end_s - each.start_s for each in alone.speech)
+    assert 3.0 < spoken_s <= 4.5
+    # Nobody is in view, but pictures were looked at: the voice is off-screen.
+    empty = predict(heard, sound="speaker")
+    assert empty.speech and {each.speaker for each in empty.speech} == {NOBODY}
+    assert sum(each.end_s - each.start_s for each in empty.speech) == pytest.approx(spoken_s)
+    part = predict(heard, LEFT, sound="speaker", start_s=3.1, end_s=5.0)
+    assert part.speech and part.speech[0].start_s >= 3.1 and part.speech[-1].end_s <= 5.0
+    assert FileResult.from_dict(part.to_dict()).speech == part.speech
+
+
+def test_speech_is_not_known_where_nobody_looked() -> None:
+    samples = talk(4.0)
+    for result in (
+        predict(scene(4.0, samples), LEFT),
+        predict(scene(4.0, samples), LEFT, sound="speaker", modality="audio"),
+        predict(scene(4.0, samples), LEFT, sound="speaker", modality="video"),
+        predict({"samples": samples, "sample_rate_hz": 16000}, sound="speaker"),
+    ):
+        assert result.speech is None and "speech" not in result.to_dict()
+    quiet = predict(scene(4.0, np.zeros(64000, np.float32)), LEFT, sound="speaker")
+    assert quiet.speech == () and quiet.to_dict()["speech"] == []

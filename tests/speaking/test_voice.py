@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -85,3 +87,25 @@ def test_memory_does_not_grow() -> None:
         meter.drop_before(second - 2.0)
     assert len(meter._levels_db) == len(meter._probabilities) < 4 / FRAME_S
     assert meter.measure_share(28.0, 30.0) > 0.3
+
+
+@pytest.mark.parametrize("block", [512, 777, 40 * RATE_HZ])
+def test_stretches_of_voice_are_the_frames_with_one_also_after_they_are_forgotten(block: int) -> None:
+    silence = np.zeros(RATE_HZ)
+    sound = np.concatenate([silence, talk(3.0), silence, talk(31.0, 1), silence])
+    meter = VoiceMeter()
+    voiced: list[float] = []
+    for at in range(0, len(sound), block):
+        for _ in meter.listen([sound[at : at + block].astype(np.float32)]):
+            pass
+        known = min(len(sound), at + block) // 512
+        voiced += [meter.measure_share(i * FRAME_S, (i + 1) * FRAME_S) for i in range(len(voiced), known)]
+        meter.drop_before(at / RATE_HZ)
+    spans = meter.list_voices(0, 100_000)
+    assert len(spans) >= 5 and spans[0][0] > 900
+    assert all(first_end < start < end for (_, first_end), (start, end) in pairwise([(-1, -1), *spans]))
+    expected = [any(start <= 32 * i < end for start, end in spans) for i in range(len(voiced))]
+    assert [bool(each) for each in voiced] == expected
+    start, end = spans[1]
+    assert meter.list_voices(start + 5, end - 5) == [(start + 5, end - 5)]
+    assert meter.list_voices(0, spans[0][0]) == []

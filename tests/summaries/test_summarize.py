@@ -20,6 +20,7 @@ from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.summaries.summarize import Summary, summarize
 from tests.report.toys import blends, regression
 from tests.runtime.stubs import LABELS, TOY_MODEL, window
@@ -115,6 +116,16 @@ def test_an_event_and_its_baseline_by_hand(two_windows: Prediction, tmp_path: Pa
     assert summary.warnings == ("1 events have no window of the person: late of person 1 of a.mp4",)
     in_seconds = summarize(two_windows, events=events, baseline="0-1")
     assert values(in_seconds, "film") == values(summary, "film")
+
+
+def test_speaking_time_leaves_pauses_out_where_speech_is_known(two_windows: Prediction, tmp_path: Path) -> None:
+    speech = (Speech(0.5, 1.25, 1), Speech(1.25, 2.0, NOBODY), Speech(3.5, 4.5, 1), Speech(5.0, 5.5, UNSURE))
+    known = replace(two_windows, files=(replace(two_windows.files[0], speech=speech),))
+    assert values(summarize(known))["speaking_s", ""] == pytest.approx(1.75)
+    events = put(tmp_path / "e.csv", "event,start_s,end_s", "rest,0,1", "film,3,4", "late,7,8")
+    summary = summarize(known, events=events)
+    assert values(summary, "rest")["speaking_s", ""] == values(summary, "film")["speaking_s", ""] == pytest.approx(0.5)
+    assert ("speaking_s", "") not in values(summary, "late")
 
 
 def test_a_regression_by_hand() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.timeline import Episode, Gap, Timeline, Turn, make_timeline, make_timelines
 from tests.report.toys import blends, regression
 from tests.runtime.stubs import LABELS, track, window
@@ -198,6 +199,22 @@ def test_a_person_speaks_where_half_of_the_windows_say_so() -> None:
     assert timeline(window()).turns is None and timeline(window()).to_dict()["turns"] is None
     quiet = track(1, replace(window(), speaker="unsure"))
     assert make_timeline(of(quiet), quiet).turns == ()
+
+
+def test_where_speech_is_known_turns_are_the_persons_stretches_of_it() -> None:
+    """A document from before has windows only, of which `test_a_person_speaks_where...` tells."""
+    people = [track(number, replace(window(0, 4), speaker="yes")) for number in (1, 2)]
+    speech = (Speech(0.5, 1.0, 1), Speech(1.0, 1.25, UNSURE), Speech(2.0, 2.5, 1), Speech(2.5, 3.0, NOBODY))
+    file = replace(of(*people, track(0, modality="audio")), speech=speech)
+    again = FileResult.from_dict(json.loads(json.dumps(file.to_dict())))
+    assert again.speech == speech
+    for each in (file, again):
+        first, second, voice = make_timelines(each)
+        assert first.turns == (Turn(0.5, 1.0), Turn(2.0, 2.5))
+        assert second.turns == () and voice.turns is None
+    before = file.to_dict()
+    del before["speech"]
+    assert make_timelines(FileResult.from_dict(before))[0].turns == (Turn(0, 4),)
 
 
 def test_settings_decide_unless_the_call_does() -> None:

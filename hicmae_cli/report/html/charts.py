@@ -83,6 +83,17 @@ def draw_sound(scale: Scale, envelope: NDArray[np.float64] | None, why: str) -> 
     return row("sound", "Sound", svg(f'<path d="M{upper}L{lower}Z"/>', "wave", "loudness of the sound over time"), "")
 
 
+def draw_off_screen(scale: Scale, spans_s: Sequence[tuple[float, float]]) -> str:
+    """Return the row of the voice of nobody in view; nothing without one."""
+    if not spans_s:
+        return ""
+    total_s = sum(end_s - start_s for start_s, end_s in spans_s)
+    chart = svg(
+        f'<path class="y" d="{scale.blocks(spans_s)}"/>', "blocks", f"nobody in view speaks for {total_s:.1f} s"
+    )
+    return row("speaks off", "Voice off-screen", chart, of_duration(total_s, scale.end_s - scale.start_s))
+
+
 def draw_person(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     """Return the rows of a person."""
     # On paper, each person has an axis: the page's own may be on another sheet.

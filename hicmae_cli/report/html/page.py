@@ -27,6 +27,7 @@ from hicmae_cli.report.html.person import (
     Person,
     describe_part,
     list_lanes,
+    list_off_screen,
     list_people,
     thinning,
     to_data,
@@ -56,6 +57,7 @@ def render_page(prediction: Prediction) -> str:
     scale = Scale(people[0].timeline.start_s, people[0].timeline.end_s)
     pictures = read_pictures(file, scale)
     lanes = list_lanes(people, info)
+    off_screen_s = list_off_screen(file)
     style = read_asset("style.css") + write_colours([lane.colour for lane in lanes])
     script = read_asset("script.js")
     is_part = bool(describe_part(file, people[0].timeline))
@@ -69,7 +71,7 @@ def render_page(prediction: Prediction) -> str:
         policy=escape(write_policy(style, script)),
         style=style,
         script=script,
-        data=_write_data(to_data(people, lanes, (scale.start_s, scale.end_s))),
+        data=_write_data(to_data(people, lanes, (scale.start_s, scale.end_s), off_screen_s)),
         title=escape(file.path.name),
         file_facts=sections.list_file_facts(file, people),
         notice=sections.write_notice(prediction.model.name, info, file.message),
@@ -78,7 +80,7 @@ def render_page(prediction: Prediction) -> str:
             sections.draw_card(p, lanes, pictures.faces.get(p.track.id, ()), is_part=is_part) for p in people
         ),
         axis=charts.draw_axis(scale),
-        sound=charts.draw_sound(scale, pictures.envelope, why),
+        sound=charts.draw_sound(scale, pictures.envelope, why) + charts.draw_off_screen(scale, off_screen_s),
         persons=persons,
         hints=sections.list_hints(people, info),
         thinned=_explain_thinning(people, lanes),

@@ -14,6 +14,7 @@ from hicmae_cli.report.palette import Colour, label_colours
 from hicmae_cli.report.stretches import Stretches, thin
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import NOBODY
 from hicmae_cli.timeline import Timeline, make_timelines
 from hicmae_cli.weights.info import WeightInfo
 
@@ -118,8 +119,14 @@ def list_people(file: FileResult, settings: PredictSettings) -> tuple[Person, ..
         zip(file.tracks, make_timelines(file, settings), strict=True), key=lambda pair: pair[0].id == VOICE_TRACK
     )
     return tuple(
-        Person(number, track, timeline, Stretches.of(track, timeline)) for number, (track, timeline) in enumerate(known)
+        Person(number, track, timeline, Stretches.of(track, timeline, file.speech))
+        for number, (track, timeline) in enumerate(known)
     )
+
+
+def list_off_screen(file: FileResult) -> list[tuple[float, float]]:
+    """List start and end (s) of each stretch of a voice that is of nobody in view."""
+    return [(each.start_s, each.end_s) for each in file.speech or () if each.speaker == NOBODY]
 
 
 def describe_part(file: FileResult, timeline: Timeline) -> str:
@@ -153,7 +160,12 @@ def thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> int:
     return max(1000, MOST_NUMBERS // (len(people) * (len(lanes) + _OTHER_COLUMNS)))
 
 
-def to_data(people: Sequence[Person], lanes: Sequence[Lane], span_s: tuple[float, float]) -> dict[str, Any]:
+def to_data(
+    people: Sequence[Person],
+    lanes: Sequence[Lane],
+    span_s: tuple[float, float],
+    off_screen_s: Sequence[tuple[float, float]],
+) -> dict[str, Any]:
     """Return what the page's script draws and shows.
 
     Times are in milliseconds, probabilities in ten-thousandths and values as they are; -1 and null are gaps.
@@ -164,6 +176,7 @@ def to_data(people: Sequence[Person], lanes: Sequence[Lane], span_s: tuple[float
         "end": round(span_s[1] * 1000),
         "lanes": [[lane.name, lane.low, lane.high] for lane in lanes],
         "probability": is_probability,
+        "off": [[round(start_s * 1000), round(end_s * 1000)] for start_s, end_s in off_screen_s],
         "people": [
             _person_data(person, lanes, thinning(people, lanes), MOST_EPISODES // len(people)) for person in people
         ],

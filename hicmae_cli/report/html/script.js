@@ -152,8 +152,9 @@
 
   const draw = () => {
     rows.querySelectorAll(".axis").forEach(drawAxis);
-    const wave = rows.querySelector(".wave"), length = data.end - data.start;
-    if (wave) wave.setAttribute("viewBox", `${(from - data.start) / length * 1000} 0 ${(to - from) / length * 1000} 100`);
+    const length = data.end - data.start;
+    rows.querySelectorAll(".wave, .off .blocks").forEach((drawing) =>
+      drawing.setAttribute("viewBox", `${(from - data.start) / length * 1000} 0 ${(to - from) / length * 1000} 100`));
     people.forEach((section, i) => drawPerson(section, data.people[i]));
     slider.min = from; slider.max = to; slider.step = Math.max(20, Math.round((to - from) / 500));
     get("out").disabled = from === data.start && to === data.end;
@@ -200,6 +201,8 @@
     get("clock").textContent = clock(now);
     get("head").textContent = "";
     slider.value = now;
+    const off = rows.querySelector(".off .v");
+    if (off) off.textContent = at(data.off, now) ? "yes" : "no";
     const spoken = [];
     people.forEach((section, place) => {
       const person = data.people[place];

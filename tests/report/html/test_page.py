@@ -25,17 +25,27 @@ from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.timeline import make_timeline
 from tests.report.html.reading import Page
 from tests.report.html.toys import explained, random_prediction
 from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
 
+
+def narrated() -> Prediction:
+    """Random numbers, with a person's voice and one off-screen."""
+    whole = random_prediction(20)
+    speech = (Speech(1.0, 2.0, 1), Speech(2.0, 3.5, NOBODY), Speech(4.0, 4.25, UNSURE), Speech(5.0, 6.0, NOBODY))
+    return replace(whole, files=(replace(whole.files[0], speech=speech),))
+
+
 ALL: dict[str, Callable[[], Prediction]] = {
     "classes": lambda: random_prediction(20),
     "values": regression,
     "sets": blends,
     "hostile": lambda: replace(hostile(), files=hostile().files[:1]),
+    "narrated": narrated,
     "explained": lambda: explained(20),
     "voice": lambda: replace(
         prediction(), files=(FileResult(Path("a.wav"), "ok", tracks=(track(0, modality="audio"),)),)
@@ -199,6 +209,18 @@ def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
     (file,) = whole.files
     alone = replace(whole, files=(replace(file, tracks=file.tracks[1:]),))
     assert "Who speaks was not tested" in render_page(alone)
+
+
+def test_a_voice_of_nobody_in_view_has_a_row_of_its_own() -> None:
+    page = Page(render_page(narrated()))
+    (row,) = page.find("div", "off")
+    assert row.text == "Voice off-screen2.5 of 17.8 s"
+    assert page.data["off"] == [[2000, 3500], [5000, 6000]]
+    first = page.data["people"][0]
+    assert [span for span in first["spans"] if span[2] == "y"] == [[1000, 2000, "y"]]
+    assert "1.0 of 17.8 s" in page.find("article", "card")[0].text
+    silent = Page(render_page(random_prediction(20)))
+    assert not silent.find("div", "off") and silent.data["off"] == []
 
 
 def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
