@@ -208,6 +208,7 @@ def predict(
         skip_existing=skip_existing,
         as_json=as_json,
         quiet=quiet,
+        is_debugged=debug,
     )
 
 
