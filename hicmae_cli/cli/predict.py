@@ -95,11 +95,13 @@ def predict(
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
     ] = None,
     formats: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--format", help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}, or all."
+            "--format",
+            help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}, or all; by default "
+            f"{','.join(DEFAULT_FORMATS)}.",
         ),
-    ] = ",".join(DEFAULT_FORMATS),
+    ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -163,8 +165,10 @@ def predict(
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.settings import PredictSettings
 
-    wanted = [name for text in formats.split(",") if (name := text.strip())]
+    wanted = DEFAULT_FORMATS if formats is None else [name for text in formats.split(",") if (name := text.strip())]
     find_formats(wanted)
+    if formats is not None and output is None:
+        raise SettingsError("`formats` needs `output`, the folder to write to")
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
     settings = PredictSettings(

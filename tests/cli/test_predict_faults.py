@@ -244,6 +244,7 @@ def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
         ),
         (["--faces", "0"], "error: --faces 0: expected 1 to 32, all or largest"),
         (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}, or all"),
+        (["--format", "srt"], "error: --format needs --output, the folder to write to"),
         (["--skip-existing"], "error: --skip-existing needs --output, the folder with the earlier results"),
     ],
 )
@@ -258,6 +259,12 @@ def test_failures_name_options_and_the_document_parameters(tmp_path: Path) -> No
     assert "modality='av' requires one; try modality='auto'" in run.document["files"][0]["message"]
     late = hicmae("predict", tmp_path / "a.wav", "--start", "20")
     assert "a.wav: --start 20.0 is after its end; it has 3.0 seconds" in late.out
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line(sample: Path) -> None:
+    run = hicmae("predict", sample, "--faces", "9" * 5000)
+    assert run.code == 2
+    assert "a number of 5000 digits; give a number of people, all or largest" in run.last_line
 
 
 def test_files_of_an_input_are_there_when_it_is_done_and_are_not_made_again(
