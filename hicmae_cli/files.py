@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -33,10 +34,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
-        OSError: the folder is not writable, or the disk is full; names ``path``.
+        OSError: ``path`` is a device, a pipe or a socket, or leads to one; the folder is not writable, or the disk is
+            full; names ``path``.
     """
     if path.is_dir():
         raise IsADirectoryError(21, "it is a folder", str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket, not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers_once(path.parent.absolute())
     temporary, descriptor = _create_temporary(path.parent, path.suffix)

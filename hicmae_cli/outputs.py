@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from hicmae_cli.files import compute_sha256, write_text_atomically
 
@@ -14,8 +14,20 @@ _LONGEST_BYTES: Final = 64 * 2**20
 """A larger record is not ours."""
 
 
-def read_outputs(folder: Path) -> dict[str, str]:
-    """Read the names of the files that hicmae wrote to a folder, and their SHA-256; nothing if it wrote none."""
+class Output(NamedTuple):
+    """What is known of a file that hicmae wrote.
+
+    Attributes:
+        sha256: its hash.
+        made_from: hash of what it was made from; empty if that is unknown.
+    """
+
+    sha256: str
+    made_from: str = ""
+
+
+def read_outputs(folder: Path) -> dict[str, Output]:
+    """Read the names of the files that hicmae wrote to a folder, with what it knows of them."""
     path = folder / _RECORD
     try:
         if path.stat().st_size > _LONGEST_BYTES:
@@ -25,10 +37,16 @@ def read_outputs(folder: Path) -> dict[str, str]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: sha256 for name, sha256 in found.items() if isinstance(name, str) and isinstance(sha256, str)}
+    # A record of an earlier version has hashes alone.
+    listed = {name: [value] if isinstance(value, str) else value for name, value in found.items()}
+    return {
+        name: Output(*value)
+        for name, value in listed.items()
+        if isinstance(value, list) and len(value) in (1, 2) and all(isinstance(each, str) for each in value)
+    }
 
 
-def may_replace(path: Path, outputs: Mapping[str, str]) -> bool:
+def may_replace(path: Path, outputs: Mapping[str, Output]) -> bool:
     """Whether a path is free, or holds what hicmae wrote there, unchanged.
 
     Args:
@@ -38,22 +56,16 @@ def may_replace(path: Path, outputs: Mapping[str, str]) -> bool:
     try:
         if not path.exists() and not path.is_symlink():
             return True
-        return path.name in outputs and compute_sha256(path) == outputs[path.name]
+        return path.name in outputs and compute_sha256(path) == outputs[path.name].sha256
     except (OSError, ValueError):
         return False
 
 
-def note_outputs(folder: Path, outputs: Mapping[str, str], written: Iterable[Path]) -> None:
-    """Add files that were written to the record of their folder.
-
-    Args:
-        folder: the folder.
-        outputs: what `read_outputs` found in it.
-        written: the files.
+def write_outputs(folder: Path, outputs: Mapping[str, Output]) -> None:
+    """Write the record of a folder.
 
     Raises:
-        OSError: the record cannot be written.
+        OSError: it cannot be written.
     """
-    found = {**outputs, **{path.name: compute_sha256(path) for path in written}}
-    kept = {name: sha256 for name, sha256 in sorted(found.items()) if (folder / name).exists()}
-    write_text_atomically(folder / _RECORD, json.dumps(kept, indent=1) + "\n")
+    lines = [f" {json.dumps(name)}: {json.dumps(output)}" for name, output in sorted(outputs.items())]
+    write_text_atomically(folder / _RECORD, "{\n" + ",\n".join(lines) + "\n}\n")

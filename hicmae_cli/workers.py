@@ -287,6 +287,7 @@ def _serve(pipe: Connection) -> None:
             reply = _RAISED, error
         try:
             pipe.send(reply)
+            del reply  # may be large, and the next job needs the memory
         except Exception as error:
             # The reply cannot be pickled.
             pipe.send((_RAISED, RuntimeError(f"{type(error).__name__}: {first_line(error)}")))

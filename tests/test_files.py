@@ -168,3 +168,18 @@ def test_an_error_about_the_temporary_names_the_file_that_was_asked_for(tmp_path
     with pytest.raises(OSError, match="gone") as caught, write_atomically(tmp_path / "a") as temporary:
         raise FileNotFoundError(errno.ENOENT, "gone", str(temporary))
     assert caught.value.filename == str(tmp_path / "a")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes and links")
+def test_a_pipe_or_a_socket_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match=f"not a regular file: .*{name}"), write_atomically(tmp_path / name):
+            pytest.fail("nothing is to be written")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    (tmp_path / "mine").write_text("old")
+    (tmp_path / "alias").symlink_to(tmp_path / "mine")
+    with write_atomically(tmp_path / "alias") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "alias").read_text() == "new"

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 # Ground files: every room may import them.
 GROUND = {
     "errors",
+    "json_text",
     "labels",
     "markdown",
     "memory",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +62,18 @@ class FileBars:
             yield
         finally:
             self._bar.start()
+
+    @contextmanager
+    def writing(self, path: Path) -> Iterator[Callable[[str], None]]:
+        """Show that the files of an input are written; the function that is given shows the name of a format."""
+        from rich.markup import escape
+
+        name = escape(one_line(path.name))
+        task = self._bar.add_task(f"{name}: writing its files", total=None, unit="")
+        try:
+            yield lambda form: self._bar.update(task, unit=form)
+        finally:
+            self._bar.remove_task(task)
 
     def _stop(self) -> None:
         # A bar that is not shown would print an empty line.

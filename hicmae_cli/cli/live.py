@@ -90,14 +90,14 @@ def predict_stream(
         prediction = Prediction(model, live.settings, (result,))
         # Printed first: nothing of it is lost if the disk is full.
         if as_json:
-            write_document(prediction.to_dict(), STDOUT)
+            write_document(prediction.to_dict(iter), STDOUT)
         else:
             print_file(screen.out, in_flags(result), model.info)
         if output is not None and log is not None:
             log.start()
             log.add(result)
             is_whole = save(prediction, output, formats, screen)
-    print_failures(screen.err if as_json else screen.out, [in_flags(result)])
+    print_failures(screen.err if as_json else screen.out, [in_flags(result)] if result.failed else [], 1)
     if result.failed or not is_whole:
         raise typer.Exit(1)
 

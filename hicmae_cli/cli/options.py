@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from hicmae_cli.runtime.engines import ENGINE_NAMES
+
+_MOST_DIGITS: Final = 9
 
 
 def parse_path(text: str) -> Path:
@@ -151,7 +153,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only res
 
 
 def parse_faces(text: str) -> int | str:
-    """Parse the value of ``FacesOption``; the settings check it."""
+    """Parse the value of ``FacesOption``; the settings check it.
+
+    Raises:
+        typer.BadParameter: a number of so many digits that it cannot be one of people.
+    """
+    if text.isdecimal() and len(text) > _MOST_DIGITS:
+        raise usage_error(f"--faces: a number of {len(text)} digits; give a number of people, all or largest")
     return int(text) if text.isdecimal() else text
 
 

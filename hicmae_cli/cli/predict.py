@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,18 +25,13 @@ from hicmae_cli.cli.options import (
     parse_path,
     usage_error,
 )
-from hicmae_cli.errors import DiskError, MediaError, SettingsError, one_line
+from hicmae_cli.errors import MediaError, SettingsError, one_line
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing, find_formats
 
 if TYPE_CHECKING:
-    from hicmae_cli.cli.file_bars import FileBars
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.report.prediction import Prediction
-    from hicmae_cli.runtime.batch import PredictorPool
-    from hicmae_cli.runtime.log import PredictionLog
     from hicmae_cli.runtime.results import FileResult, ModelRecord
-    from hicmae_cli.runtime.settings import PredictSettings
-    from hicmae_cli.weights.info import WeightInfo
 
 
 def predict(
@@ -100,11 +95,13 @@ def predict(
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
     ] = None,
     formats: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--format", help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}, or all."
+            "--format",
+            help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}, or all; by default "
+            f"{','.join(DEFAULT_FORMATS)}.",
         ),
-    ] = ",".join(DEFAULT_FORMATS),
+    ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -160,23 +157,18 @@ def predict(
 
         hicmae predict --camera 0 --output results
     """
-    from hicmae_cli.runtime.timings import StageClock, sum_timings
+    from hicmae_cli.runtime.timings import StageClock
 
     clock = StageClock()
-    from hicmae_cli.cli.file_bars import FileBars
+    from hicmae_cli.cli.predict_batch import predict_batch
     from hicmae_cli.cli.pull import offer_pull
-    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
-    from hicmae_cli.report.console import print_failures
-    from hicmae_cli.report.files import make_folder
-    from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.batch import PredictorPool
-    from hicmae_cli.runtime.inputs import find_inputs
-    from hicmae_cli.runtime.log import LOG_NAME, PredictionLog
-    from hicmae_cli.runtime.results import FileResult
     from hicmae_cli.runtime.settings import PredictSettings
 
-    wanted = [name for text in formats.split(",") if (name := text.strip())]
+    wanted = DEFAULT_FORMATS if formats is None else [name for text in formats.split(",") if (name := text.strip())]
     find_formats(wanted)
+    if formats is not None and output is None:
+        raise SettingsError("`formats` needs `output`, the folder to write to")
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
     settings = PredictSettings(
@@ -204,42 +196,24 @@ def predict(
         return
     if not inputs:
         raise usage_error("give files, folders or patterns; or --camera N, or - for a stream that is piped in")
-    paths, faults = find_inputs(inputs)
-    if output is not None:
-        make_folder(output)
-    screen = Screen(quiet=quiet)
     debug = bool(context.obj and context.obj["debug"])
     jobs = 0 if debug else jobs
-    with ExitStack() as stack, FileBars(screen.err, paths, disable=quiet or as_json) as display:
-        with clock.measure("loading"):
-            pool = stack.enter_context(
-                PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings, ray=ray)
-            )
-        introduce(screen, pool.model, device)
-        log = None
-        if output is not None:
-            log = stack.enter_context(PredictionLog(output / LOG_NAME, pool.model, pool.settings))
-        run = _Run(paths, screen, display, is_printed=not as_json, is_saved=output is not None)
-        run.predict(pool, log, skip_existing=skip_existing)
-    files = [run.done[path] for path in paths if path in run.done]
-    files += [FileResult(Path(name), "error", message) for name, message in faults]
-    spent = sum_timings(run.fresh, clock.read(), max(1, jobs)) if timings else None
-    prediction = Prediction(pool.model, pool.settings, tuple(files), spent)
-    is_whole = True
-    if output is not None and run.full_disk is None and run.is_ready:
-        is_whole = save(prediction, output, wanted, screen)
-    if as_json:
-        write_document(prediction.to_dict(), STDOUT)
-    print_failures(screen.err if as_json else screen.out, [in_flags(file) for file in files])
-    if timings:
-        from hicmae_cli.report.timings import make_timings_table
-
-        screen.show(make_timings_table(prediction), on_stderr=as_json)
-    if any(": unexpected " in file.message for file in prediction.failures):
-        screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
-    run.raise_if_stopped(output)
-    if prediction.failures or not is_whole:
-        raise typer.Exit(1)
+    open_pool = partial(
+        PredictorPool, weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings, ray=ray
+    )
+    predict_batch(
+        inputs,
+        open_pool,
+        device,
+        output,
+        wanted,
+        clock if timings else None,
+        jobs=jobs,
+        skip_existing=skip_existing,
+        as_json=as_json,
+        quiet=quiet,
+        is_debugged=debug,
+    )
 
 
 def save(prediction: Prediction, output: Path, formats: Sequence[str], screen: Screen) -> bool:
@@ -273,85 +247,3 @@ def introduce(screen: Screen, model: ModelRecord, device: str) -> None:
 def in_flags(file: FileResult) -> FileResult:
     """Return the result with the options of the command in its message."""
     return replace(file, message=to_flags(file.message))
-
-
-@dataclass
-class _Run:
-    """The files of one call.
-
-    Attributes:
-        paths: the files.
-        screen: prints results and messages.
-        display: the progress bars.
-        is_printed: whether to print each result.
-        is_saved: whether results are saved in a folder.
-        done: results so far, by file.
-        fresh: those of them that were predicted now.
-        is_ready: whether the results of an earlier run have been read; without them, nothing is to be saved.
-        is_interrupted: whether Ctrl-C stopped the run.
-        full_disk: the error that stopped the run.
-    """
-
-    paths: Sequence[Path]
-    screen: Screen
-    display: FileBars
-    is_printed: bool
-    is_saved: bool
-    done: dict[Path, FileResult] = field(default_factory=dict)
-    fresh: list[FileResult] = field(default_factory=list)
-    is_ready: bool = False
-    is_interrupted: bool = False
-    full_disk: DiskError | None = None
-
-    def predict(self, pool: PredictorPool, log: PredictionLog | None, *, skip_existing: bool) -> None:
-        """Predict the files, until Ctrl-C or a full disk stops the run."""
-        from hicmae_cli.runtime.batch import predict_files
-
-        try:
-            if log is not None and skip_existing:
-                self.done = log.resume(self.paths, lambda path: self.display.show_time(path, 0, 0))
-            elif log is not None:
-                log.start()
-            self.is_ready = True
-            self.display.loaded(self.done)
-            if self.done:
-                self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
-            for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
-                self.done[result.path] = result
-                self.fresh.append(result)
-                with self.display.file_done(result.path):
-                    self._print(result, pool.model.info, pool.settings)
-        except KeyboardInterrupt:
-            self.is_interrupted = True
-        except DiskError as error:
-            self.full_disk = error
-
-    def raise_if_stopped(self, output: Path | None) -> None:
-        """Print how to resume a run that was stopped, and exit.
-
-        Raises:
-            DiskError: the disk was full.
-            typer.Exit: Ctrl-C was pressed.
-        """
-        from rich.text import Text
-
-        if not self.is_interrupted and self.full_disk is None:
-            return
-        saved = "nothing is saved without --output"
-        if output is not None:
-            saved = f"saved in {output}; run again with --skip-existing to resume"
-        line = f"interrupted: {len(self.done)} of {len(self.paths)} files done, {saved}"
-        self.screen.show(Text(one_line(line)), on_stderr=True, wrap=False)
-        raise self.full_disk or typer.Exit(130)
-
-    def _print(self, result: FileResult, info: WeightInfo, settings: PredictSettings) -> None:
-        from hicmae_cli.report.console import print_file
-
-        if not self.is_printed:
-            return
-        try:
-            print_file(self.screen.out, in_flags(result), info, settings)
-        except SystemExit:
-            # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
-            if not self.is_saved:
-                raise

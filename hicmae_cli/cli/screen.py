@@ -188,17 +188,20 @@ def exit_stopped(screen: Screen, step: int, steps: int) -> NoReturn:
 
 
 def write_document(document: dict[str, Any], file: Path) -> None:
-    """Write a JSON document to a file, or to stdout if the file is ``-``.
+    """Write a JSON document to a file, or to stdout if the file is ``-``; see ``stream_json`` for one with iterators.
 
     Raises:
         HicmaeError: the file cannot be written.
     """
-    from hicmae_cli.report.files import to_json, write_text
+    from hicmae_cli.json_text import stream_json
+    from hicmae_cli.report.files import write_pieces
 
-    if file == STDOUT:
-        typer.echo(to_json(document), nl=False)
-    else:
-        write_text(file, to_json(document))
+    pieces = stream_json(document)
+    if file != STDOUT:
+        write_pieces(file, pieces)
+        return
+    for piece in pieces:
+        typer.echo(piece, nl=False)
 
 
 def _print(console: Console, text: object, *, style: str = "", first: str = "", first_style: str = "") -> None:

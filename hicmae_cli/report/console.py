@@ -102,7 +102,7 @@ def print_prediction(
     """Print every file, then the failures."""
     for file in files:
         print_file(console, file, info, settings)
-    print_failures(console, files)
+    print_failures(console, [file for file in files if file.failed], len(files))
 
 
 def print_file(console: Console, file: FileResult, info: WeightInfo, settings: PredictSettings | None = None) -> None:
@@ -111,13 +111,12 @@ def print_file(console: Console, file: FileResult, info: WeightInfo, settings: P
         console.print(render_file(file, info, console.width, settings))
 
 
-def print_failures(console: Console, files: Sequence[FileResult]) -> None:
-    """Print one line per file that failed, and how many there are."""
-    failures = [file for file in files if file.failed]
+def print_failures(console: Console, failures: Sequence[FileResult], files: int) -> None:
+    """Print one line per file that failed, and how many of all files these are."""
     for file in failures:
         console.print(Text.assemble(("failed ", "bold red"), _failure(file)), soft_wrap=True)
-    if failures and len(files) > 1:
-        console.print(f"{len(files) - len(failures)} of {len(files)} files done, {len(failures)} failed")
+    if failures and files > 1:
+        console.print(f"{files - len(failures)} of {files} files done, {len(failures)} failed")
 
 
 def print_skipped_links(console: Console, folder: Path, links: Sequence[Path]) -> None:

@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hicmae_cli.report.files import write_text
+from hicmae_cli.report.files import write_pieces
 from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import FileResult, Track, Window
 
 
 def write_csv(prediction: Prediction, path: Path) -> None:
-    """Write the table.
+    """Write the table, row by row.
 
     Raises:
         HicmaeError: the file cannot be written.
     """
-    write_text(path, windows_csv(prediction))
+    write_pieces(path, csv_lines(prediction))
 
 
-def windows_csv(prediction: Prediction) -> str:
-    """Return the table as text: a label and its probabilities or, of a regression, the values; then who speaks."""
+def csv_lines(prediction: Prediction) -> Iterator[str]:
+    """Yield the lines: a label and its probabilities or, of a regression, the values; then who speaks."""
     info = prediction.model.info
     label = ["label"] if info.task != "regression" else []
     head = ["path", "track", "name", "start_s", "end_s", *label, "face_coverage", "modality", *info.labels]
-    lines = [_csv_line([*head, "voice", "speaker"])]
-    for file, track, window in prediction.windows():
-        row = window.to_dict()
-        facts = [str(file.path), track.id, track.name, row["start_s"], row["end_s"], *(row[name] for name in label)]
+
+    def make_line(row: tuple[FileResult, Track, Window]) -> str:
+        file, track, window = row
+        fields = window.to_dict()
+        facts = [str(file.path), track.id, track.name, fields["start_s"], fields["end_s"]]
+        facts += [fields[name] for name in label]
         numbers = [_rounded(window.scores.by_name[name], info.task) for name in info.labels]
-        heard = [row["voice"], row["speaker"]]  # None is an empty cell
-        lines.append(_csv_line([*facts, row["face_coverage"], row["modality"], *numbers, *heard]))
-    return "".join(lines)
+        heard = [fields["voice"], fields["speaker"]]  # None is an empty cell
+        return _csv_line([*facts, fields["face_coverage"], fields["modality"], *numbers, *heard])
+
+    yield _csv_line([*head, "voice", "speaker"])
+    # Not a loop, whose variables would keep a file alive while the next one is read.
+    yield from map(make_line, prediction.windows())
 
 
 def _rounded(number: float, task: str) -> float:

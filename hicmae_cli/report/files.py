@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.files import write_text_atomically
-
-# Safe on any document: inside a JSON string, a line break is written as an escape.
-_BROKEN_LIST: Final = re.compile(r'\[\n\s+([-\d][^\[\]{}"]*?)\n\s+\]')
+from hicmae_cli.files import write_atomically, write_text_atomically
+from hicmae_cli.json_text import stream_json
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,6 +22,22 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         write_text_atomically(path, text)
+    except OSError as error:
+        raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write the pieces of a text one after the other, whole or not at all.
+
+    Raises:
+        HicmaeError: as `write_text`.
+    """
+    try:
+        with (
+            write_atomically(path) as temporary,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            file.writelines(pieces)
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -53,5 +65,4 @@ def to_csv(rows: Iterable[Sequence[object]]) -> str:
 
 def to_json(document: dict[str, Any]) -> str:
     """Format a document as the commands print it: indented, lists of numbers on one line, full precision, no NaN."""
-    text = json.dumps(document, indent=2, allow_nan=False)
-    return _BROKEN_LIST.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text) + "\n"
+    return "".join(stream_json(document))

@@ -6,19 +6,17 @@ help texts use the table. Nothing heavy is imported: a writer's module is import
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from hicmae_cli.errors import DiskError, MediaError, SettingsError
-from hicmae_cli.outputs import may_replace, note_outputs, read_outputs
+from hicmae_cli.errors import MediaError, SettingsError
 
 if TYPE_CHECKING:
+    from hicmae_cli.report.input_files import InputFiles
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.results import FileResult
 
@@ -90,7 +88,6 @@ WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
 INDEX: Final = "index"
 """Stem of the files that list those of several inputs."""
-_LONGEST_NAME_BYTES: Final = 255
 _LACKS: Final = {
     "time": "a photograph has no timeline",
     "labels": "a regression has no labels",
@@ -123,62 +120,52 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
         MediaError: the media of some inputs cannot be read again. All other files are written.
         HicmaeError: a file cannot be written.
     """
-    written: list[Path] = []
-    faults: list[str] = []
-    outputs = read_outputs(folder)
-    for each in formats:
-        write = each.load_writer()
-        if not each.per_input:
-            written.append(folder / f"{WHOLE_CALL}{each.suffix}")
-            write(prediction, written[-1])
-            continue
-        names = _Names(folder, _inputs_in(folder, prediction), outputs)
-        made: dict[Path, str] = {}
-        for file in prediction.files:
-            if file.failed:
-                continue
-            name = names.choose(file.path, each.suffix)
-            if _find_lack(file, each.needs):
-                continue
-            try:
-                write(replace(prediction, files=(file,)), folder / name)
-            except MediaError as error:
-                faults.append(f"no {each.name} file: {error}")
-                continue
-            written.append(folder / name)
-            made[file.path] = name
-        if each.index and len(made) > 1:
-            written.append(folder / names.choose(Path(INDEX), each.suffix))
-            each.load_index_writer()(prediction, made, written[-1])
-    _note(folder, outputs, [path for path in written if not path.name.startswith(f"{WHOLE_CALL}.")])
+    from hicmae_cli.report.input_files import InputFiles
+
+    inputs = InputFiles(folder, formats, [file.path for file in prediction.files])
+    faults = [
+        fault
+        for number, file in enumerate(prediction.files)
+        if not file.failed
+        for fault in inputs.write(number, replace(prediction, files=(file,)))
+    ]
+    written = write_whole(prediction, inputs, formats)
     if faults:
         raise MediaError("; ".join(faults))
+    return written
+
+
+def write_whole(prediction: Prediction, inputs: InputFiles, formats: Sequence[Format]) -> tuple[Path, ...]:
+    """Write what needs all inputs, after their own files -> all files, in the order of the formats and inputs.
+
+    Raises:
+        HicmaeError: a file cannot be written.
+    """
+    written: list[Path] = []
+    for each in formats:
+        if each.per_input:
+            written += inputs.finish(prediction, each)
+        else:
+            written.append(inputs.folder / f"{WHOLE_CALL}{each.suffix}")
+            each.load_writer()(prediction, written[-1])
     return tuple(written)
-
-
-def _note(folder: Path, outputs: Mapping[str, str], written: Sequence[Path]) -> None:
-    """Record the files of inputs, so that a later call may replace them."""
-    if not written:
-        return
-    try:
-        note_outputs(folder, outputs, written)
-    except OSError as error:
-        raise DiskError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
     """Return a line for each format and reason for which some inputs with a result get no file."""
     lines = []
     for each in formats:
-        lacks = Counter(_find_lack(file, each.needs) for file in prediction.files if not file.failed)
-        for lack, number in lacks.items():
-            if lack:
-                inputs = f"{number} input{'' if number == 1 else 's'}"
-                lines.append(f"no {each.name} file for {inputs}: {_LACKS[lack]}")
+        lacks = Counter(find_lack(file, each.needs) for file in prediction.files if not file.failed)
+        lines += [explain_lack(each.name, lack, number) for lack, number in lacks.items() if lack]
     return tuple(lines)
 
 
-def _find_lack(file: FileResult, needs: str) -> str:
+def explain_lack(name: str, lack: str, inputs: int) -> str:
+    """Return a line that says why so many inputs have no file of a format."""
+    return f"no {name} file for {inputs} input{'' if inputs == 1 else 's'}: {_LACKS[lack]}"
+
+
+def find_lack(file: FileResult, needs: str) -> str:
     """Return which of the needs of a format a file lacks; empty for none."""
     windows = [window for track in file.tracks for window in track.windows]
     if needs and file.is_photograph:
@@ -188,46 +175,3 @@ def _find_lack(file: FileResult, needs: str) -> str:
     if needs == "speakers" and file.speech is None and all(window.speaker is None for window in windows):
         return "speakers"
     return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""
-
-
-def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:
-    """Return the names of inputs in a folder, which are not overwritten, in lower case."""
-    place = os.path.realpath(folder)
-    # A path that holds a NUL was never a file's.
-    files = [file.path for file in prediction.files if "\0" not in str(file.path)]
-    return {path.name.casefold() for path in files if os.path.realpath(path.parent) == place}
-
-
-class _Names:
-    """Chooses the names of the files of one format.
-
-    Args:
-        folder: of the files.
-        taken: names in lower case that no file may get.
-        outputs: see `may_replace`.
-    """
-
-    def __init__(self, folder: Path, taken: set[str], outputs: Mapping[str, str]) -> None:
-        self._folder, self._taken, self._outputs = folder, taken, outputs
-
-    def choose(self, path: Path, suffix: str) -> str:
-        """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``.
-
-        A name that is too long for a disk is cut. Upper and lower case are the same name, as on some disks.
-        """
-        stem, name = (part.replace("\0", "_") or "input" for part in (path.stem, path.name))
-        endings = chain([suffix], (f"-{number}{suffix}" for number in count(2)))
-        names = chain([_cut_name(stem, suffix)], (_cut_name(name, ending) for ending in endings))
-        chosen = next(each for each in names if self._is_free(each))
-        self._taken.add(chosen.casefold())
-        return chosen
-
-    def _is_free(self, name: str) -> bool:
-        return name.casefold() not in self._taken and may_replace(self._folder / name, self._outputs)
-
-
-def _cut_name(stem: str, ending: str) -> str:
-    """Join both, and cut the stem if the name has more bytes than a disk allows."""
-    most = _LONGEST_NAME_BYTES - len(ending)
-    short = stem if len(os.fsencode(stem)) <= most else os.fsencode(stem)[:most].decode("utf-8", "ignore")
-    return f"{short}{ending}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hicmae_cli.errors import HicmaeError, MissingDependencyError
+from hicmae_cli.json_text import Collect
 from hicmae_cli.report.console import prediction_text
 from hicmae_cli.report.files import make_folder
 from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_prediction
@@ -28,13 +31,13 @@ class Prediction:
     Attributes:
         model: the weight and the engine that ran it.
         settings: streams, windows, number of people, part of the inputs.
-        files: one result per input, in the order given.
+        files: one result per input, in the order given. Those of a long run may be read one at a time.
         timings: where the time of the whole call went; None if nobody asked.
     """
 
     model: ModelRecord
     settings: PredictSettings
-    files: tuple[FileResult, ...]
+    files: Sequence[FileResult]
     timings: Timings | None = field(default=None, compare=False)
 
     @property
@@ -43,11 +46,8 @@ class Prediction:
         return tuple(file for file in self.files if file.failed)
 
     def windows(self) -> Iterator[tuple[FileResult, Track, Window]]:
-        """Yield every window, with its input and its track."""
-        for file in self.files:
-            for track in file.tracks:
-                for window in track.windows:
-                    yield file, track, window
+        """Iterate over every window, with its input and its track."""
+        return chain.from_iterable(map(_list_windows, self.files))
 
     def __str__(self) -> str:
         return prediction_text(self.files, self.model.name, self.model.info)
@@ -56,22 +56,26 @@ class Prediction:
         count = len(self.files)
         return f"<Prediction of {count} input{'' if count == 1 else 's'} by {self.model.name}>"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the document that ``hicmae predict --json`` prints."""
+    def to_dict(self, collect: Collect = list) -> dict[str, Any]:
+        """Return the document that ``hicmae predict --json`` prints.
+
+        Args:
+            collect: makes what holds the files, their tracks and windows; with ``iter`` they are made when they are
+                read, once, so that the document need not fit into memory.
+        """
         return {
             "schema": SCHEMA,
             "weights": self.model.to_dict(),
             "settings": self.settings.to_dict(),
-            "files": [self._file_to_dict(file) for file in self.files],
+            "files": collect(map(partial(self._file_to_dict, collect), self.files)),
             **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
-    def _file_to_dict(self, file: FileResult) -> dict[str, Any]:
+    def _file_to_dict(self, collect: Collect, file: FileResult) -> dict[str, Any]:
         """Return a file with the timeline of each track."""
-        fields = file.to_dict()
-        for track, timeline in zip(fields["tracks"], make_timelines(file, self.settings), strict=True):
-            track |= timeline.to_dict()
-        return fields
+        timed = zip(file.tracks, make_timelines(file, self.settings), strict=True)
+        tracks = collect(track.to_dict(collect) | timeline.to_dict() for track, timeline in timed)
+        return {**file.to_dict(iter), "tracks": tracks}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Prediction:
@@ -156,3 +160,7 @@ class Prediction:
         chosen = find_formats(formats)
         make_folder(Path(folder))
         return write_prediction(self, Path(folder), chosen)
+
+
+def _list_windows(file: FileResult) -> Iterator[tuple[FileResult, Track, Window]]:
+    return ((file, track, window) for track in file.tracks for window in track.windows)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
 from hicmae_cli.errors import one_line
-from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.timings import Timings
 
 _LISTED: Final = 20
 
 
-def make_timings_table(prediction: Prediction) -> Table:
+def make_timings_table(files: Sequence[FileResult], call: Timings) -> Table:
     """Make a table with a row per input (the slowest ones), their sum, and the whole call.
 
     Args:
-        prediction: made with ``timings``.
+        files: results with timings.
+        call: those of the whole call.
     """
-    timed = [(one_line(file.path.name), file.timings) for file in prediction.files if file.timings is not None]
+    timed = [(one_line(file.path.name), file.timings) for file in files if file.timings is not None]
     slowest = sorted(timed, key=lambda row: -row[1].total_s)[:_LISTED]
     shown = [row for row in timed if row in slowest]
     together = Timings.sum([timings for _, timings in timed])
-    stages = list((prediction.timings or together).stages)
+    stages = list(call.stages)
     table = Table(title="seconds", title_justify="left", box=None, pad_edge=False, header_style="dim")
     table.add_column("file", overflow="fold")
     for name in (*stages, "rest", "all"):
@@ -35,12 +37,10 @@ def make_timings_table(prediction: Prediction) -> Table:
         table.add_row(Text(f"and {len(timed) - len(shown)} faster files", "dim"))
     if len(timed) > 1:
         table.add_row(f"{len(timed)} files", *_cells(together, stages), style="bold")
-    if prediction.timings is not None:
-        table.add_row("the whole call", *_cells(prediction.timings, stages), style="bold")
-        total_s = prediction.timings.total_s or 1.0
-        shares = [prediction.timings.stages.get(name, 0.0) / total_s for name in stages]
-        cells = [f"{share:.1%}" for share in (*shares, prediction.timings.rest_share)]
-        table.add_row(Text("share of it", "dim"), *cells, "100%", style="dim")
+    table.add_row("the whole call", *_cells(call, stages), style="bold")
+    shares = [call.stages.get(name, 0.0) / (call.total_s or 1.0) for name in stages]
+    cells = [f"{share:.1%}" for share in (*shares, call.rest_share)]
+    table.add_row(Text("share of it", "dim"), *cells, "100%", style="dim")
     return table
 
 

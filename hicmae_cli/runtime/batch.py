@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import starmap
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -117,11 +118,14 @@ class PredictorPool:
         run = self._run if self._ray is None else partial(run_on_ray, address=self._ray)
         # Processes of a cluster have other working folders.
         given = {path if self._ray is None else path.absolute(): path for path in paths}
-        for path, outcome in run(list(given), work, lambda path, progress: on_file(given[path], *progress)):
+
+        def name(path: Path, outcome: FileResult | WorkerDiedError) -> FileResult:
             if isinstance(outcome, WorkerDiedError):
-                yield FileResult(given[path], "error", f"{given[path]}: {outcome}")
-            else:
-                yield replace(outcome, path=given[path])
+                return FileResult(given[path], "error", f"{given[path]}: {outcome}")
+            return replace(outcome, path=given[path])
+
+        # Not a loop, whose variable would keep a result alive until the next one is there.
+        yield from starmap(name, run(list(given), work, lambda path, progress: on_file(given[path], *progress)))
 
     def predict_one(self, path: Path, on_seconds: OnSeconds, on_wait: Callable[[], None]) -> FileResult:
         """Predict one file in a process of its own, for a caller that may give up, such as a server.
@@ -197,10 +201,13 @@ def predict_files(
     Raises:
         DiskError: the log cannot be written.
     """
-    for result in pool.predict([path for path in paths if path not in done], on_file):
+
+    def keep(result: FileResult) -> FileResult:
         if log is not None:
             log.add(result)
-        yield result
+        return result
+
+    yield from map(keep, pool.predict([path for path in paths if path not in done], on_file))
 
 
 def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSettings]:

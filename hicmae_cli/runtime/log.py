@@ -7,14 +7,17 @@ import io
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256, lock_file
-from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord
+from hicmae_cli.json_text import stream_json
+from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Window
 from hicmae_cli.runtime.settings import PredictSettings
 
 LOG_NAME: Final = "predictions.jsonl"
@@ -24,10 +27,10 @@ class PredictionLog:
     """A JSON Lines file that one process at a time appends to.
 
     The first line records the weight and the settings; every other line is the result of one file. If a file has
-    several, the last one counts.
+    several, the last one counts. A result is read back when it is needed, so memory does not grow with their number.
 
     Args:
-        path: the file. It stays open and locked until the log is closed.
+        path: the file. It stays open and locked until the log is closed. None for a temporary file without a name.
         model: the weight and the engine that runs it.
         settings: of the predictions.
 
@@ -36,20 +39,12 @@ class PredictionLog:
         DiskError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, model: ModelRecord, settings: PredictSettings) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, model: ModelRecord, settings: PredictSettings) -> None:
+        self.path = Path(tempfile.gettempdir()) if path is None else path
         self._model, self._settings = model, settings
-        with _disk_errors(path):
-            # Refuse a link or a pipe that somebody planted.
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise SettingsError(f"{path}: is not a regular file; choose another folder")
-        self._file = io.FileIO(descriptor, "r+")
-        if not lock_file(descriptor):
-            self._file.close()
-            raise SettingsError(f"{path}: another process writes to it; wait until it ends, or choose another folder")
+        self._places: dict[Path, int] = {}
+        with _disk_errors(self.path):
+            self._file: Any = tempfile.TemporaryFile(buffering=0) if path is None else _open_locked(path)  # noqa: SIM115
 
     def start(self) -> None:
         """Start an empty log.
@@ -62,37 +57,45 @@ class PredictionLog:
             self._file.truncate()
             self._append({"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()})
 
-    def resume(self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None) -> dict[Path, FileResult]:
-        """Read the results of an earlier run.
+    def resume(self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None) -> list[Path]:
+        """Find the results of an earlier run.
 
         Args:
             paths: the files of this run.
             on_file: called now and then while a file is hashed.
 
         Returns:
-            Results by file, for the files in ``paths`` with unchanged content.
+            The files in ``paths`` that have a result and are unchanged; `read` returns it.
 
         Raises:
             SettingsError: the earlier run had another weight or other settings.
             DiskError: the file cannot be written.
         """
-        with _disk_errors(self.path):
-            self._file.seek(0)
-            content = self._file.readall()
-        if not content.strip():
-            self.start()
-            return {}
-        if not content.endswith(b"\n"):  # the last line was cut off
-            with _disk_errors(self.path):
+        places: dict[Path, tuple[int, int | None, str | None]] = {}
+        with _disk_errors(self.path), self._open_lines() as lines:
+            head = lines.readline()
+            if not head.strip() and not lines.read(1):
+                self.start()
+                return []
+            self._check_same_run(head)
+            lines.seek(len(head))
+            wanted, place = set(paths), len(head)
+            is_cut_off = not head.endswith(b"\n")
+            for line in lines:
+                result = self._parse_kept(line)
+                if result is not None and result.path in wanted:
+                    places[result.path] = place, result.size_bytes, result.sha256
+                place += len(line)
+                is_cut_off = not line.endswith(b"\n")
+            if is_cut_off:
+                self._file.seek(0, os.SEEK_END)
                 self._file.write(b"\n")
-        head, *lines = content.decode("utf-8", "replace").splitlines()
-        self._check_same_run(head)
-        rows = {str(result.path): result for line in lines if (result := self._read(line)) is not None}
-        return {
-            path: rows[str(path)]
-            for path in paths
-            if str(path) in rows and _is_unchanged(path, rows[str(path)], lambda path=path: on_file(path))  # type: ignore[misc]
-        }
+        done = []
+        for path in dict.fromkeys(paths):
+            if path in places and _is_unchanged(path, *places[path][1:], on_block=partial(on_file, path)):
+                self._places[path] = places[path][0]
+                done.append(path)
+        return done
 
     def add(self, result: FileResult) -> None:
         """Append a result.
@@ -101,7 +104,21 @@ class PredictionLog:
             DiskError: the disk is full. Earlier results are kept.
         """
         with _disk_errors(self.path):
-            self._append(result.to_dict())
+            self._places[result.path] = self._append(result.to_dict(iter))
+
+    def read(self, path: Path) -> FileResult:
+        """Read the result of a file, which was added or found by `resume`.
+
+        Raises:
+            DiskError: the log cannot be read, or was changed meanwhile.
+        """
+        with _disk_errors(self.path), self._open_lines() as lines:
+            lines.seek(self._places[path])
+            text = io.TextIOWrapper(lines, "ascii", "replace").readline()
+        try:
+            return _parse(text)
+        except (ValueError, RecursionError) as error:
+            raise DiskError(f"{self.path}: was changed by another program while results were added to it") from error
 
     def close(self) -> None:
         """Close the file, and free it for other processes."""
@@ -113,24 +130,37 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _append(self, fields: Mapping[str, Any]) -> None:
-        line = memoryview((json.dumps(fields, allow_nan=False) + "\n").encode("ascii"))
-        self._file.seek(0, os.SEEK_END)
-        while line:
-            line = line[self._file.write(line) or 0 :]
+    def _append(self, fields: Mapping[str, Any]) -> int:
+        """Append a line -> where it starts. After an error or Ctrl-C nothing of it is left."""
+        place: int = self._file.seek(0, os.SEEK_END)
+        try:
+            for text in stream_json(fields, indent=False):
+                rest = memoryview(text.encode("ascii"))
+                while rest:
+                    rest = rest[self._file.write(rest) or 0 :]
+        except BaseException:
+            self._file.truncate(place)
+            raise
         os.fsync(self._file.fileno())
+        return place
 
-    def _read(self, line: str) -> FileResult | None:
+    def _open_lines(self) -> io.BufferedReader:
+        """Open the file once more, at its start."""
+        lines = open(os.dup(self._file.fileno()), "rb")  # noqa: SIM115, PTH123 (the caller closes it)
+        lines.seek(0)
+        return lines
+
+    def _parse_kept(self, line: bytes) -> FileResult | None:
         """Return a result to keep; None for a failure, and for a line that was cut off or changed."""
         try:
-            result = FileResult.from_dict(json.loads(line))
+            result = _parse(line)
         except (ValueError, RecursionError):
             return None
         info = self._model.info
         outputs = {(window.scores.task, *window.scores.by_name) for track in result.tracks for window in track.windows}
         return result if outputs == {(info.task, *info.labels)} else None
 
-    def _check_same_run(self, line: str) -> None:
+    def _check_same_run(self, line: bytes) -> None:
         mine = _facts(self._model.to_dict(), self._settings.to_dict())
         try:
             head = json.loads(line)
@@ -145,6 +175,48 @@ class PredictionLog:
                 f"{self.path}: holds another run ({'; '.join(differences)}); choose another folder, or "
                 "replace its results by running without skipping"
             )
+
+
+def _parse(line: str | bytes) -> FileResult:
+    """Parse the result of a file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return FileResult.from_dict(json.loads(line, object_hook=_make_window))
+
+
+def _make_window(fields: dict[str, Any]) -> Any:
+    """Make a window as soon as its fields are parsed: the dictionaries of a whole file take ten times as much memory.
+
+    Raises:
+        ValueError: the fields are not those of a window.
+    """
+    if not {"start_s", "modality"} <= fields.keys():
+        return fields
+    try:
+        return Window.from_dict(fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"expected a window: {type(error).__name__} {error}") from error
+
+
+def _open_locked(path: Path) -> io.FileIO:
+    """Open a file, which is made if it is missing, and lock it.
+
+    Raises:
+        SettingsError: another process has locked it, or it is not a regular file.
+        OSError: it cannot be opened.
+    """
+    # Refuse a link or a pipe that somebody planted.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SettingsError(f"{path}: is not a regular file; choose another folder")
+    if not lock_file(descriptor):
+        os.close(descriptor)
+        raise SettingsError(f"{path}: another process writes to it; wait until it ends, or choose another folder")
+    return io.FileIO(descriptor, "r+")
 
 
 def _facts(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,8 +237,38 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise DiskError(f"{path}: cannot be written: {error.strerror or error}{hint}") from error
 
 
-def _is_unchanged(path: Path, result: FileResult, on_block: Callable[[], None]) -> bool:
+def _is_unchanged(path: Path, size_bytes: int | None, sha256: str | None, on_block: Callable[[], None]) -> bool:
     try:
-        return path.stat().st_size == result.size_bytes and compute_sha256(path, on_block) == result.sha256
+        return path.stat().st_size == size_bytes and compute_sha256(path, on_block) == sha256
     except OSError:
         return False
+
+
+class LoggedResults(Sequence[FileResult]):
+    """The results of a run, read from its log one at a time.
+
+    Args:
+        log: the log.
+        entries: the results in their order: a file whose result is in the log, or a result.
+    """
+
+    def __init__(self, log: PredictionLog, entries: Sequence[Path | FileResult]) -> None:
+        self._log, self._entries = log, entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[FileResult]:
+        # Unlike a loop, this keeps no result alive until the next one is there.
+        return map(self.__getitem__, range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> FileResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> LoggedResults: ...
+
+    def __getitem__(self, index: int | slice) -> FileResult | LoggedResults:
+        if isinstance(index, slice):
+            return LoggedResults(self._log, self._entries[index])
+        entry = self._entries[index]
+        return entry if isinstance(entry, FileResult) else self._log.read(entry)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from hicmae_cli.media import write_video
+from hicmae_cli.report import subtitles_writer
 from hicmae_cli.report.formats import FORMATS
+from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.engines import ENGINE_NAMES
 from hicmae_cli.runtime.log import PredictionLog
@@ -242,6 +244,7 @@ def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
         ),
         (["--faces", "0"], "error: --faces 0: expected 1 to 32, all or largest"),
         (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}, or all"),
+        (["--format", "srt"], "error: --format needs --output, the folder to write to"),
         (["--skip-existing"], "error: --skip-existing needs --output, the folder with the earlier results"),
     ],
 )
@@ -256,3 +259,61 @@ def test_failures_name_options_and_the_document_parameters(tmp_path: Path) -> No
     assert "modality='av' requires one; try modality='auto'" in run.document["files"][0]["message"]
     late = hicmae("predict", tmp_path / "a.wav", "--start", "20")
     assert "a.wav: --start 20.0 is after its end; it has 3.0 seconds" in late.out
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line(sample: Path) -> None:
+    run = hicmae("predict", sample, "--faces", "9" * 5000)
+    assert run.code == 2
+    assert "a number of 5000 digits; give a number of people, all or largest" in run.last_line
+
+
+def test_files_of_an_input_are_there_when_it_is_done_and_are_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the second input is predicted, the first has its files; a run that resumes leaves them as they are."""
+    first, second, out = voice(tmp_path / "a.wav"), voice(tmp_path / "b.wav", seed=1), tmp_path / "out"
+    given = ("predict", first, second, "--modality", "audio", "--output", out, "--format", "srt,html,json")
+    judge, seen = Predictor.predict, []
+
+    def watch(self: Predictor, path: Path, on_seconds: OnSeconds) -> FileResult:
+        seen.append(sorted(each.name for each in out.iterdir() if each.suffix in (".srt", ".html")))
+        if path == second and len(seen) == 2:
+            raise KeyboardInterrupt
+        return judge(self, path, on_seconds)
+
+    monkeypatch.setattr(Predictor, "predict", watch)
+    assert hicmae(*given).code == 130
+    assert seen == [[], ["a.html", "a.srt"]]
+    made = {name: (out / name).stat().st_mtime_ns for name in ("a.html", "a.srt")}
+    (out / "a.srt").unlink()
+    run = hicmae(*given, "--skip-existing")
+    assert run.code == 0, run.err
+    assert (out / "a.html").stat().st_mtime_ns == made["a.html"] and (out / "a.srt").exists()
+    assert sorted(each.name for each in out.glob("*.html")) == ["a.html", "b.html", "index.html"]
+    assert hicmae(*given, "--skip-existing", "--smooth", 2).code == 0
+    assert (out / "a.html").stat().st_mtime_ns > made["a.html"]  # its timelines are others
+    assert sorted(each.name for each in out.glob("*.html")) == ["a.html", "b.html", "index.html"]
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_drawing_that_fails_costs_itself_and_ctrl_c_in_it_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    files, out = [voice(tmp_path / "a.wav"), voice(tmp_path / "b.wav", seed=1)], tmp_path / "out"
+
+    def stumble(made: Prediction, path: Path) -> None:
+        if path.name == "a.srt":
+            raise fault("planted")
+        path.write_text("drawn")
+
+    monkeypatch.setattr(subtitles_writer, "write_srt", stumble)
+    run = hicmae("predict", *files, "--modality", "audio", "--output", out, "--format", "srt,json")
+    written = json.loads((out / "predictions.json").read_text())["files"]
+    if fault is KeyboardInterrupt:
+        assert (run.code, len(written)) == (130, 1)
+        assert run.last_line.startswith("interrupted: 1 of 2 files done, saved in")
+    else:
+        assert (run.code, len(written), (out / "b.srt").read_text()) == (1, 2, "drawn")
+        assert f"error: no srt file: {files[0]}: unexpected ZeroDivisionError: planted" in run.err
+        with pytest.raises(ZeroDivisionError):
+            hicmae("predict", *files, "--modality", "audio", "--output", tmp_path / "x", "--format", "srt", "--debug")

@@ -9,7 +9,7 @@ import pytest
 
 import hicmae_cli
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.outputs import note_outputs
+from hicmae_cli.outputs import Output, write_outputs
 from hicmae_cli.runtime.inputs import find_inputs
 
 
@@ -130,8 +130,8 @@ def test_what_hicmae_wrote_into_a_folder_is_no_input(tmp_path: Path, monkeypatch
     for name in ("a.mp4", "a.png", "results/a.overlay.mp4", "results/own.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    note_outputs(tmp_path, {}, [tmp_path / "a.png"])
-    note_outputs(tmp_path / "results", {}, [tmp_path / "results/a.overlay.mp4"])
+    write_outputs(tmp_path, {"a.png": Output("0" * 64)})
+    write_outputs(tmp_path / "results", {"a.overlay.mp4": Output("0" * 64)})
     assert find_inputs(["."]) == ([Path("a.mp4"), Path("results/own.png")], [])
     # A file that is named is wanted.
     assert find_inputs(["a.png"]) == ([Path("a.png")], [])

@@ -17,7 +17,7 @@ from hicmae_cli.clips.stills import animate_still
 from hicmae_cli.faces import Face, align_face
 from hicmae_cli.media import Frame
 from hicmae_cli.report.console import prediction_text, render_file
-from hicmae_cli.report.csv_writer import windows_csv
+from hicmae_cli.report.csv_writer import csv_lines
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
@@ -112,7 +112,7 @@ def test_documents_and_screens_show_a_photograph(tmp_path: Path) -> None:
     assert document["files"][0]["photograph"] is True
     assert [(t["start_s"], t["end_s"]) for t in document["files"][0]["tracks"]] == [(0.0, 0.16)] * 2
     assert Prediction.from_dict(document).to_dict() == prediction.to_dict()
-    assert len(windows_csv(prediction).splitlines()) == 3
+    assert len("".join(csv_lines(prediction)).splitlines()) == 3
     text = prediction_text(prediction.files, "toy", TOY_MODEL.info)
     assert "a.png  photograph · video" in text
     from rich.console import Console

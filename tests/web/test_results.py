@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hicmae_cli.report.csv_writer import windows_csv
+from hicmae_cli.report.csv_writer import csv_lines
 from hicmae_cli.report.html.markup import clock
 from hicmae_cli.report.html.page import write_colours
 from hicmae_cli.report.palette import label_colours
@@ -112,7 +112,7 @@ def test_the_saved_files_are_read_by_hicmae(tmp_path: Path, task: Kind) -> None:
     loaded = Prediction.load(path)
     assert loaded.files == (FileResult.from_dict(file.to_dict()),)
     assert (loaded.model.engine, loaded.settings.faces, loaded.settings.sound) == ("onnxruntime-web", 2, "speaker")
-    mine, theirs = (list(csv.reader(io.StringIO(text))) for text in (found[1], windows_csv(loaded)))
+    mine, theirs = (list(csv.reader(io.StringIO(text))) for text in (found[1], "".join(csv_lines(loaded))))
     assert mine[0] == theirs[0] and len(mine) == len(theirs)
     for row, wanted in zip(mine[1:], theirs[1:], strict=True):
         for cell, other in zip(row, wanted, strict=True):
