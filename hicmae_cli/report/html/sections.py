@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Any, Final
 
-import numpy as np
-
 from hicmae_cli import __version__
-from hicmae_cli.report.console import describe_limits
+from hicmae_cli.report.console import describe_limits, find_range
 from hicmae_cli.report.html.markup import breakable, clock, duration, escape, facts, of_duration, percent, plural, table
 from hicmae_cli.report.html.person import Lane, Person, describe_part
 from hicmae_cli.report.prediction import Prediction
@@ -150,9 +148,8 @@ def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
     rows = []
     if person.timeline.task == "regression":
         for lane in lanes:
-            numbers = person.stretches.means[:, lane.index]
-            span = f"{np.nanmin(numbers):.2f} to {np.nanmax(numbers):.2f}"
-            values = f"{by_name[lane.name]:.2f} <small>({span})</small>"
+            low, high = find_range(person.track, lane.name)
+            values = f"{by_name[lane.name]:.2f} <small>({low:.2f} to {high:.2f})</small>"
             rows.append(f'<li class="value"><span>{breakable(lane.name)}</span><span>{values}</span></li>')
     else:
         at = f"M{100 * (person.chance or 0):.1f} 0V10"

@@ -29,7 +29,7 @@ from hicmae_cli.timeline import make_timeline
 from tests.report.html.reading import Page
 from tests.report.html.toys import explained, random_prediction
 from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
-from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
+from tests.runtime.stubs import LABELS, TOY_MODEL, track, valued, write_clip
 
 ALL: dict[str, Callable[[], Prediction]] = {
     "classes": lambda: random_prediction(20),
@@ -171,6 +171,14 @@ def test_chance_is_drawn_where_there_is_one() -> None:
 def test_targets_have_no_bar() -> None:
     card = Page(render_page(regression())).find("article", "card")[0].text
     assert "arousal5.38 (-1.50 to 12.25)" in card and "valence0.25 (0.25 to 0.25)" in card
+
+
+def test_a_range_is_over_the_windows_as_in_the_terminal() -> None:
+    """Ten overlapping windows: the one of 10 has no moment of its own, so over time 10 is never reached."""
+    windows = [valued(10.0 * (at == 5), 0.25, start_s=0.64 * at, end_s=0.64 * at + 2.56) for at in range(10)]
+    whole = replace(regression(), files=(FileResult(Path("a.mp4"), "ok", tracks=(track(1, *windows),)),))
+    assert "arousal1.00 (0.00 to 10.00)" in Page(render_page(whole)).find("article", "card")[0].text
+    assert "0.00 to 10.00" in str(whole)
 
 
 def test_a_part_of_a_file_is_called_one() -> None:
