@@ -306,6 +306,7 @@ class _Run:
     def predict(self, pool: PredictorPool, log: PredictionLog | None, *, skip_existing: bool) -> None:
         """Predict the files, until Ctrl-C or a full disk stops the run."""
         from hicmae_cli.runtime.batch import predict_files
+        from hicmae_cli.runtime.versions import warn_of_versions
 
         try:
             if log is not None and skip_existing:
@@ -316,6 +317,8 @@ class _Run:
             self.display.loaded(self.done)
             if self.done:
                 self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
+            if warning := warn_of_versions(self.done.values()):
+                self.screen.warn(to_flags(warning))
             for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
                 self.done[result.path] = result
                 self.fresh.append(result)

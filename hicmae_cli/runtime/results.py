@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli import __version__
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.timings import Timings
@@ -273,6 +274,7 @@ class FileResult:
         is_photograph: whether it is one picture without a clock. Each person then has one window, from 0 to one step
             of the sampling grid.
         timings: where the time went; None if nobody asked.
+        hicmae_version: of the hicmae that predicted it; None if it was not recorded.
     """
 
     path: Path
@@ -287,6 +289,7 @@ class FileResult:
     height_px: int | None = None
     is_photograph: bool = False
     timings: Timings | None = field(default=None, compare=False, repr=False)
+    hicmae_version: str | None = __version__
 
     @property
     def failed(self) -> bool:
@@ -315,6 +318,7 @@ class FileResult:
             "tracks": [track.to_dict() for track in self.tracks],
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            "hicmae_version": self.hicmae_version,
             **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
@@ -339,6 +343,7 @@ class FileResult:
                 height_px=fields.get("height_px"),
                 is_photograph=bool(fields.get("photograph", False)),
                 timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
+                hicmae_version=fields.get("hicmae_version"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

@@ -176,7 +176,12 @@ def summarize(
     return Summary(
         tuple(rows),
         columns,
-        describe_predictions(loaded, baseline=baseline or "", events=len(found_events.names) if found_events else 0),
+        describe_predictions(
+            loaded,
+            baseline=baseline or "",
+            events=len(found_events.names) if found_events else 0,
+            speaking=any(row.measure == "speaking_s" for row in rows),
+        ),
         tuple(_warn(names, what) for names, what in warnings if names),
     )
 

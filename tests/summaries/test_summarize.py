@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from hicmae_cli import __version__
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
@@ -348,5 +349,28 @@ def test_the_paragraph_says_what_was_done(two_windows: Prediction) -> None:
     fitted = TOY_MODEL.info.model_copy(update={"one_stream_temperatures": {"video": 0.6125, "audio": 0.8}})
     of_one_stream = summarize(replace(two_windows, model=replace(TOY_MODEL, info=fitted))).methods
     assert "calibrated with a temperature of 0.613 for a face alone and 0.8 for a voice alone" in of_one_stream
+    assert "the time in seconds in which the person speaks" in text
+    assert f"We predicted with hicmae {__version__} and made the table with hicmae {__version__}." in text
+    assert not any(word in text for word in ("followed", "only the part", "photographs"))
     hostile = replace(two_windows, model=replace(TOY_MODEL, name="a`\n# b <img>"))
     assert "`a' # b <img>`" in summarize(hostile).methods
+
+
+def test_the_paragraph_names_what_was_chosen_and_who_predicted(two_windows: Prediction, tmp_path: Path) -> None:
+    chosen = PredictSettings(faces=1, start_s=1.0, end_s=7.5, people="photos", people_sha256="ab" * 32)
+    (file,) = two_windows.files
+    silent = replace(file, tracks=(person(window(0.0, 4.0, A)),), hicmae_version="0.0.9")
+    text = summarize(replace(two_windows, settings=chosen, files=(silent,))).methods
+    for said in ("At most 1 person was followed at once.", "Only the part from 1 s to 7.5 s was analysed.",
+                 f"People were named after photographs of them (SHA-256 `{'ab' * 32}`).",
+                 f"We predicted with hicmae 0.0.9 and made the table with hicmae {__version__}."):  # fmt: skip
+        assert said in text
+    assert "person speaks" not in text
+    # Predictions of one weight may differ in their people and parts, and in who made them.
+    whole = replace(two_windows, settings=PredictSettings(faces="all"))
+    other = replace(two_windows, files=(replace(file, path=Path("b.mp4"), hicmae_version=None),))
+    whole.save(tmp_path / "a", ["json"])
+    other.save(tmp_path / "b", ["json"])
+    text = summarize(tmp_path).methods
+    assert "For 1 of 2 files, everybody in view was followed." in text
+    assert f"hicmae {__version__} and a version of hicmae that was not recorded and made" in text

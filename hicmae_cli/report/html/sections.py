@@ -14,6 +14,7 @@ from hicmae_cli.report.html.person import Lane, Person, describe_part
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.versions import describe_versions
 from hicmae_cli.weights.info import WeightInfo
 
 MOST_EPISODES: Final = 200
@@ -259,6 +260,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
         ("Sound", "for the person who speaks" if settings.sound == "speaker" else "for everybody in view"),
         ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
         ("Answers below a threshold withheld", f"below {percent(settings.abstain)}" if settings.abstain else "no"),
+        ("Predicted with", escape(describe_versions([file]))),
         ("Page made with", escape(f"hicmae {__version__}")),
     ]
     return facts(rows)

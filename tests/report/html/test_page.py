@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hicmae_cli import __version__
 from hicmae_cli.cli.flags import FLAGS
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.html.index import render_index
@@ -232,6 +233,15 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
         "face and voice (temperature 1.50), face (temperature 0.75), voice (temperature 0.50)"
     )
     assert "not calibrated" not in page.html
+    assert facts["Predicted with"] == facts["Page made with"] == f"hicmae {__version__}"
+
+
+@pytest.mark.parametrize("version, said", [("0.0.9", "hicmae 0.0.9"), (None, "that was not recorded")])
+def test_the_page_says_which_version_predicted(version: str | None, said: str) -> None:
+    whole = random_prediction(5)
+    page = Page(render_page(replace(whole, files=(replace(whole.files[0], hicmae_version=version),))))
+    facts = dict(zip((e.text for e in page.find("dt")), (e.text for e in page.find("dd")), strict=True))
+    assert facts["Predicted with"].endswith(said) and facts["Page made with"] == f"hicmae {__version__}"
 
 
 def test_streams_without_a_temperature_are_named() -> None:
