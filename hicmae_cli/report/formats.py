@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from hicmae_cli.errors import DiskError, MediaError, SettingsError
 from hicmae_cli.outputs import may_replace, note_outputs, read_outputs
+from hicmae_cli.report.original import explain_loss
 
 if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
@@ -39,7 +40,7 @@ class Format:
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
         needs: what an input must have for a file: time (a photograph has none), and labels, windows that were tested
-            for who speaks, or its media file where it was. An input without it gets no file.
+            for who speaks, or its media file where and as it was. An input without it gets no file.
         index: `IndexWriter` of a file that lists the others if there are several, likewise; empty for none.
     """
 
@@ -91,12 +92,6 @@ WHOLE_CALL: Final = "predictions"
 INDEX: Final = "index"
 """Stem of the files that list those of several inputs."""
 _LONGEST_NAME_BYTES: Final = 255
-_LACKS: Final = {
-    "time": "a photograph has no timeline",
-    "labels": "a regression has no labels",
-    "speakers": "who speaks was not tested",
-    "media": "the input is not there",
-}
 
 
 def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
@@ -174,20 +169,22 @@ def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[
         for lack, number in lacks.items():
             if lack:
                 inputs = f"{number} input{'' if number == 1 else 's'}"
-                lines.append(f"no {each.name} file for {inputs}: {_LACKS[lack]}")
+                lines.append(f"no {each.name} file for {inputs}: {lack}")
     return tuple(lines)
 
 
 def _find_lack(file: FileResult, needs: str) -> str:
-    """Return which of the needs of a format a file lacks; empty for none."""
+    """Return what a file lacks of the needs of a format, in words; nothing if it has all."""
     windows = [window for track in file.tracks for window in track.windows]
     if needs and file.is_photograph:
-        return "time"
-    if needs == "media" and not file.path.is_file():
-        return "media"
+        return "a photograph has no timeline"
+    if needs == "media":
+        return explain_loss(file)
     if needs == "speakers" and all(window.speaker is None for window in windows):
-        return "speakers"
-    return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""
+        return "who speaks was not tested"
+    if needs == "labels" and not any(window.scores.labels for window in windows):
+        return "a regression has no labels"
+    return ""
 
 
 def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:
