@@ -118,6 +118,36 @@ def test_an_event_and_its_baseline_by_hand(two_windows: Prediction, tmp_path: Pa
     assert values(in_seconds, "film") == values(summary, "film")
 
 
+def test_tracks_of_one_name_are_one_person(tmp_path: Path) -> None:
+    """Lost and found again, and for 1 s seen as both: A from 0 to 4 s, the mean of A and B to 5 s, B to 8 s."""
+    lost = person(replace(window(0.0, 5.0, A), speaker="yes"), name="Anna")
+    found = person(replace(window(4.0, 8.0, B), speaker="no"), number=3, name="Anna")
+    other = person(window(0.0, 2.0, B), number=2, name="Ben")
+    whole = predicted(("a.mp4", 10.0, (lost, other, found)))
+    summary = summarize(whole, events=put(tmp_path / "e.csv", "event,start_s,end_s,person", "all,0,10,3"))
+    assert {row.person for row in summary.rows} == {"Anna"}, "either number means her"
+    summary = summarize(whole)
+    assert list(dict.fromkeys(row.person for row in summary.rows)) == ["Anna", "Ben"]
+    assert_equal(
+        values(summary, person="Anna"),
+        {
+            ("coverage", ""): 0.8,
+            ("speaking_s", ""): 5.0,  # half of the windows from 4 to 5 s say so
+            ("mean", "anger"): (4 * 0.8 + 0.5 + 3 * 0.2) / 8,
+            ("share", "anger"): 0.5,
+            ("share", "neutral"): 0.3,
+            ("onset_s", "neutral"): 5.0,
+        },
+    )
+    assert {row.n_windows for row in summary.rows if row.person == "Anna"} == {2}
+    keys = [(row.person, row.event, row.measure, row.label) for row in summary.rows]
+    assert len(set(keys)) == len(keys)
+    # Without names, each track is somebody.
+    nameless = tuple(replace(track, name="") for track in whole.files[0].tracks)
+    alone = summarize(predicted(("a.mp4", 10.0, nameless)))
+    assert {row.person for row in alone.rows} == {"person 1", "person 2", "person 3"}
+
+
 def test_a_regression_by_hand() -> None:
     assert_equal(
         values(summarize(regression())),
