@@ -15,9 +15,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from hicmae_cli.errors import DiskError, MediaError, SettingsError
+from hicmae_cli.errors import DiskError, MediaError, SettingsError, one_line
 from hicmae_cli.outputs import may_replace, note_outputs, read_outputs
-from hicmae_cli.report.original import explain_loss
+from hicmae_cli.report.original import explain_loss, find_original, is_there
 
 if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
@@ -41,6 +41,7 @@ class Format:
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
         needs: what an input must have for a file: time (a photograph has none), and labels, windows that were tested
             for who speaks, or its media file where and as it was. An input without it gets no file.
+        is_linked: whether its files link the media file of their input.
         index: `IndexWriter` of a file that lists the others if there are several, likewise; empty for none.
     """
 
@@ -49,6 +50,7 @@ class Format:
     writer: str
     per_input: bool = False
     needs: Literal["", "time", "labels", "speakers", "media"] = ""
+    is_linked: bool = False
     index: str = ""
 
     def load_writer(self) -> Writer:
@@ -74,7 +76,7 @@ FORMATS: Final = {
         Format("csv", ".csv", "csv_writer:write_csv"),
         Format("srt", ".srt", "subtitles_writer:write_srt", per_input=True, needs="time"),
         Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True, needs="time"),
-        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True, needs="time"),
+        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True, needs="time", is_linked=True),
         Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True, needs="time"),
         Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
@@ -173,6 +175,17 @@ def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[
     return tuple(lines)
 
 
+def warn_of_links(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
+    """Return a line for each format whose files link media that are not there."""
+    lines = []
+    for each in formats:
+        linking = [file for file in prediction.files if each.is_linked and not file.failed]
+        if gone := [file for file in linking if not _find_lack(file, each.needs) and not is_there(file)]:
+            count = f"{len(gone)} {each.name} file{'' if len(gone) == 1 else 's'}"
+            lines.append(one_line(f"the media link of {count} leads nowhere: {find_original(gone[0])} is not there"))
+    return tuple(lines)
+
+
 def _find_lack(file: FileResult, needs: str) -> str:
     """Return what a file lacks of the needs of a format, in words; nothing if it has all."""
     windows = [window for track in file.tracks for window in track.windows]
@@ -191,7 +204,7 @@ def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:
     """Return the names of inputs in a folder, which are not overwritten, in lower case."""
     place = os.path.realpath(folder)
     # A path that holds a NUL was never a file's.
-    files = [file.path for file in prediction.files if "\0" not in str(file.path)]
+    files = [find_original(file) for file in prediction.files if "\0" not in f"{file.folder}{file.path}"]
     return {path.name.casefold() for path in files if os.path.realpath(path.parent) == place}
 
 

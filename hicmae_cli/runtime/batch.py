@@ -20,6 +20,7 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.runtime.engine import score_batches
+from hicmae_cli.runtime.inputs import start_of
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import describe_weight, open_predictor
 from hicmae_cli.runtime.predictor import Predictor
@@ -121,7 +122,7 @@ class PredictorPool:
             if isinstance(outcome, WorkerDiedError):
                 yield FileResult(given[path], "error", f"{given[path]}: {outcome}")
             else:
-                yield replace(outcome, path=given[path])
+                yield replace(outcome, path=given[path], folder=start_of(given[path]))
 
     def predict_one(self, path: Path, on_seconds: OnSeconds, on_wait: Callable[[], None]) -> FileResult:
         """Predict one file in a process of its own, for a caller that may give up, such as a server.

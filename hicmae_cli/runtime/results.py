@@ -275,6 +275,7 @@ class FileResult:
             of the sampling grid.
         timings: where the time went; None if nobody asked.
         hicmae_version: of the hicmae that predicted it; None if it was not recorded.
+        folder: where a relative ``path`` starts; None if it was not recorded, and for an input without a file.
     """
 
     path: Path
@@ -290,6 +291,7 @@ class FileResult:
     is_photograph: bool = False
     timings: Timings | None = field(default=None, compare=False, repr=False)
     hicmae_version: str | None = __version__
+    folder: Path | None = None
 
     @property
     def failed(self) -> bool:
@@ -319,6 +321,7 @@ class FileResult:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             "hicmae_version": self.hicmae_version,
+            "folder": None if self.folder is None else str(self.folder),
             **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
@@ -344,6 +347,7 @@ class FileResult:
                 is_photograph=bool(fields.get("photograph", False)),
                 timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
                 hicmae_version=fields.get("hicmae_version"),
+                folder=None if fields.get("folder") is None else Path(fields["folder"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

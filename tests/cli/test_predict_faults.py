@@ -192,7 +192,7 @@ def test_results_of_another_version_are_kept_and_said_to_be(tmp_path: Path) -> N
     out = tmp_path / "out"
     assert hicmae("predict", *files, "--output", out, "--modality", "audio").code == 0
     head, first, second, third = map(json.loads, (out / "predictions.jsonl").read_text().splitlines())
-    assert first["hicmae_version"] == __version__
+    assert first["hicmae_version"] == __version__ and first["folder"] is None
     first["hicmae_version"] = "0.0.9"
     del second["hicmae_version"]
     (out / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (head, first, second, third)))

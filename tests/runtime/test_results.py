@@ -141,14 +141,15 @@ def test_a_result_comes_back_from_its_json() -> None:
     ):
         assert FileResult.from_dict(json.loads(json.dumps(file.to_dict()))).to_dict() == file.to_dict()
     old = FileResult(Path("a.mp4"), "ok", tracks=people).to_dict()
-    for added in ("width_px", "height_px", "hicmae_version"):
+    for added in ("width_px", "height_px", "hicmae_version", "folder"):
         del old[added]
     for part in old["tracks"]:
         for each in part["windows"]:
             del each["boxes"]
     assert FileResult.from_dict(old).tracks[0].windows[0].boxes == ()  # written before there were boxes
     assert FileResult.from_dict(old).hicmae_version is None
-    other = replace(FileResult.from_dict(old), hicmae_version="0.0.9")
+    assert FileResult.from_dict(old).folder is None
+    other = replace(FileResult.from_dict(old), hicmae_version="0.0.9", folder=Path("/there"))
     assert FileResult.from_dict(other.to_dict()) == other
 
 

@@ -11,6 +11,7 @@ from hicmae_cli import __version__
 from hicmae_cli.report.console import describe_limits, find_range
 from hicmae_cli.report.html.markup import breakable, clock, duration, escape, facts, of_duration, percent, plural, table
 from hicmae_cli.report.html.person import Lane, Person, describe_part
+from hicmae_cli.report.original import is_there
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
@@ -244,7 +245,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
     model, settings = prediction.model, prediction.settings
     window_s, hop_s = settings.to_dict()["window_s"], settings.to_dict()["hop_s"]
     # A live stream and arrays cannot be given to the command.
-    is_file = file.sha256 is not None or file.path.is_file()
+    is_file = file.sha256 is not None or is_there(file)
     part = f"{clock(settings.start_s)} to {clock(settings.end_s) if settings.end_s else 'the end'}"
     rows = [
         ("Command", f"<code>{escape(write_command(prediction, file))}</code>" if is_file else ""),

@@ -80,6 +80,7 @@ export function toDocument(about, input, windows, settings) {
         size_bytes: null,
         sha256: null,
         hicmae_version: about.hicmae_version,
+        folder: null,
       },
     ],
   };
