@@ -155,6 +155,7 @@ class _Run:
         """Predict the files, until Ctrl-C or a full disk stops the run."""
         from hicmae_cli.report.prediction import Prediction
         from hicmae_cli.runtime.batch import predict_files
+        from hicmae_cli.runtime.versions import warn_of_versions
 
         try:
             if log is not None and skip_existing:
@@ -165,6 +166,8 @@ class _Run:
             self.display.loaded(self.done)
             if self.done:
                 self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
+            if log is not None and (warning := warn_of_versions(log.kept_versions)):
+                self.screen.warn(to_flags(warning))
             if log is not None and self.files is not None and not self.files.is_empty:
                 for path in (path for path in self.paths if path in self.done):
                     self._write(Prediction(pool.model, pool.settings, (log.read(path),)), keeps=True)

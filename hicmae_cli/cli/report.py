@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hicmae_cli.cli.options import AbstainOption, QuietOption, SmoothOption, parse_path
-from hicmae_cli.report.formats import FORMATS, WHOLE_CALL, explain_missing, find_formats
+from hicmae_cli.report.formats import FORMATS, WHOLE_CALL, explain_missing, find_formats, warn_of_links
 
 
 def report(
@@ -50,4 +50,6 @@ def report(
     written = prediction.save(output, names) if names else ()
     for line in explain_missing(prediction, chosen):
         screen.say(line)
+    for line in warn_of_links(prediction, chosen):
+        screen.warn(line)
     screen.done("wrote", f"{len(written)} file{'' if len(written) == 1 else 's'} to {output}")

@@ -231,11 +231,17 @@ def _target_cells(track: Track, *, roomy: bool) -> list[list[Text]]:
     """Return the name, the mean and, on a roomy screen, the range of each target."""
     rows = []
     for target, mean in track.scores.values.items():
-        numbers = [window.scores.values[target] for window in track.windows]
+        low, high = find_range(track, target)
         cells = [Text(one_line(target), style="bold"), Text(f"{mean:.2f}")]
-        spread = Text(f"{min(numbers):.2f} to {max(numbers):.2f}", style="dim")
+        spread = Text(f"{low:.2f} to {high:.2f}", style="dim")
         rows.append([*cells, *([spread] if roomy else [])])
     return rows
+
+
+def find_range(track: Track, target: str) -> tuple[float, float]:
+    """Return the smallest and the largest value of a target in the windows of a track, whose mean is the summary."""
+    numbers = [window.scores.values[target] for window in track.windows]
+    return min(numbers), max(numbers)
 
 
 def _labels_over_time(timelines: Sequence[Timeline], info: WeightInfo, width: int) -> list[Text]:

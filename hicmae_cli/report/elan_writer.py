@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from hicmae_cli.report.annotations import list_annotations, timelines_of
 from hicmae_cli.report.files import write_text
+from hicmae_cli.report.original import find_original
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.timeline import Timeline, clean_name
 
@@ -50,7 +51,7 @@ def write_elan(prediction: Prediction, path: Path) -> None:
         },
     )
     header = _add(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    _add(header, "MEDIA_DESCRIPTOR", _link_media(file.path, path))
+    _add(header, "MEDIA_DESCRIPTOR", _link_media(find_original(file), path))
     _add_tiers(root, header, timelines, prediction)
     ElementTree.indent(root, "    ")
     text = ElementTree.tostring(root, "unicode")

@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from hicmae_cli.errors import MediaError, SettingsError
+from hicmae_cli.errors import MediaError, SettingsError, one_line
+from hicmae_cli.report.original import explain_loss, find_original, is_there
 
 if TYPE_CHECKING:
     from hicmae_cli.report.input_files import InputFiles
@@ -37,7 +38,8 @@ class Format:
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
         needs: what an input must have for a file: time (a photograph has none), and labels, a test of who speaks, or
-            its media file where it was. An input without it gets no file.
+            its media file where and as it was. An input without it gets no file.
+        is_linked: whether its files link the media file of their input.
         index: `IndexWriter` of a file that lists the others if there are several, likewise; empty for none.
     """
 
@@ -46,6 +48,7 @@ class Format:
     writer: str
     per_input: bool = False
     needs: Literal["", "time", "labels", "speakers", "media"] = ""
+    is_linked: bool = False
     index: str = ""
 
     def load_writer(self) -> Writer:
@@ -71,7 +74,7 @@ FORMATS: Final = {
         Format("csv", ".csv", "csv_writer:write_csv"),
         Format("srt", ".srt", "subtitles_writer:write_srt", per_input=True, needs="time"),
         Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True, needs="time"),
-        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True, needs="time"),
+        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True, needs="time", is_linked=True),
         Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True, needs="time"),
         Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
@@ -88,12 +91,6 @@ WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
 INDEX: Final = "index"
 """Stem of the files that list those of several inputs."""
-_LACKS: Final = {
-    "time": "a photograph has no timeline",
-    "labels": "a regression has no labels",
-    "speakers": "who speaks was not tested",
-    "media": "the input is not there",
-}
 
 
 def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
@@ -122,7 +119,7 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
     """
     from hicmae_cli.report.input_files import InputFiles
 
-    inputs = InputFiles(folder, formats, [file.path for file in prediction.files])
+    inputs = InputFiles(folder, formats, [find_original(file) for file in prediction.files])
     faults = [
         fault
         for number, file in enumerate(prediction.files)
@@ -162,16 +159,29 @@ def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[
 
 def explain_lack(name: str, lack: str, inputs: int) -> str:
     """Return a line that says why so many inputs have no file of a format."""
-    return f"no {name} file for {inputs} input{'' if inputs == 1 else 's'}: {_LACKS[lack]}"
+    return f"no {name} file for {inputs} input{'' if inputs == 1 else 's'}: {lack}"
 
 
 def find_lack(file: FileResult, needs: str) -> str:
-    """Return which of the needs of a format a file lacks; empty for none."""
+    """Return what a file lacks of the needs of a format, in words; nothing if it has all."""
     windows = [window for track in file.tracks for window in track.windows]
     if needs and file.is_photograph:
-        return "time"
-    if needs == "media" and not file.path.is_file():
-        return "media"
+        return "a photograph has no timeline"
+    if needs == "media":
+        return explain_loss(file)
     if needs == "speakers" and file.speech is None and all(window.speaker is None for window in windows):
-        return "speakers"
-    return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""
+        return "who speaks was not tested"
+    if needs == "labels" and not any(window.scores.labels for window in windows):
+        return "a regression has no labels"
+    return ""
+
+
+def warn_of_links(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
+    """Return a line for each format whose files link media that are not there."""
+    lines = []
+    for each in formats:
+        linking = [file for file in prediction.files if each.is_linked and not file.failed]
+        if gone := [file for file in linking if not find_lack(file, each.needs) and not is_there(file)]:
+            count = f"{len(gone)} {each.name} file{'' if len(gone) == 1 else 's'}"
+            lines.append(one_line(f"the media link of {count} leads nowhere: {find_original(gone[0])} is not there"))
+    return tuple(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from hicmae_cli.media import Frame, write_video
 from hicmae_cli.media.frames import TimedPicture, read_pictures
 from hicmae_cli.media.playback import open_playback
 from hicmae_cli.media.source import find_video, open_media
+from hicmae_cli.report.original import find_original
 from hicmae_cli.report.overlay_drawing import Overlay
 from hicmae_cli.report.prediction import Prediction
 
@@ -37,6 +39,8 @@ def write_overlay(prediction: Prediction, path: Path) -> None:
         MediaError: the file is gone or cannot be read, or the video cannot be written.
     """
     (file,) = prediction.files
+    file = replace(file, path=find_original(file))
+    prediction = replace(prediction, files=(file,))
     settings = prediction.settings
     cannot = prediction.model.info.cannot_judge
     caption = f"{prediction.model.name}{f' cannot judge {cannot}' if cannot else ''}"

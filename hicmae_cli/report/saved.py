@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ _STATES: Final = ("ok", "no-face", "error")
 _LONGEST_S: Final = 1e9
 _LARGEST: Final = 1e100
 """Of a regression's values: their mean over any number of windows is finite."""
+_VERSION: Final = re.compile(r"[\w.+!-]{1,100}", re.ASCII)
 _FAULT_CHARACTERS: Final = 300
 
 
@@ -69,6 +71,8 @@ def check_file(file: FileResult, info: WeightInfo) -> FileResult:
         number = getattr(file, name)
         _check(where, name, number is None or _is_number(number, most=math.inf if name == "size_bytes" else _LONGEST_S))
     _check(where, "sha256", file.sha256 is None or isinstance(file.sha256, str), file.sha256)
+    version = file.hicmae_version
+    _check(where, "hicmae_version", version is None or bool(_VERSION.fullmatch(version)), version)
     ids = [track.id for track in file.tracks]
     _check(where, "track ids", len(set(ids)) == len(ids) and all(0 <= each < 2**31 for each in ids), ids)
     for track in file.tracks:

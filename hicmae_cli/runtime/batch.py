@@ -21,6 +21,7 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.runtime.engine import score_batches
+from hicmae_cli.runtime.inputs import start_of
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import describe_weight, open_predictor
 from hicmae_cli.runtime.predictor import Predictor
@@ -122,7 +123,7 @@ class PredictorPool:
         def name(path: Path, outcome: FileResult | WorkerDiedError) -> FileResult:
             if isinstance(outcome, WorkerDiedError):
                 return FileResult(given[path], "error", f"{given[path]}: {outcome}")
-            return replace(outcome, path=given[path])
+            return replace(outcome, path=given[path], folder=start_of(given[path]))
 
         # Not a loop, whose variable would keep a result alive until the next one is there.
         yield from starmap(name, run(list(given), work, lambda path, progress: on_file(given[path], *progress)))

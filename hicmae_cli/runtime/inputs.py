@@ -12,6 +12,11 @@ from hicmae_cli.media import MEDIA_SUFFIXES, PICTURE_SUFFIXES, list_media
 from hicmae_cli.outputs import read_outputs
 
 
+def start_of(path: Path) -> Path | None:
+    """Return the folder that a relative path starts from now; None for an absolute path, which needs none."""
+    return None if path.is_absolute() else Path.cwd()
+
+
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
     """Expand files, folders (their videos, sounds and photographs, also in subfolders) and patterns, without repeats.
 

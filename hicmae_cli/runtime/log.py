@@ -34,6 +34,9 @@ class PredictionLog:
         model: the weight and the engine that runs it.
         settings: of the predictions.
 
+    Attributes:
+        kept_versions: the versions of hicmae that made the results that `resume` found.
+
     Raises:
         SettingsError: another process writes to it, or it is not a regular file.
         DiskError: the file cannot be written.
@@ -43,6 +46,7 @@ class PredictionLog:
         self.path = Path(tempfile.gettempdir()) if path is None else path
         self._model, self._settings = model, settings
         self._places: dict[Path, int] = {}
+        self.kept_versions: tuple[str | None, ...] = ()
         with _disk_errors(self.path):
             self._file: Any = tempfile.TemporaryFile(buffering=0) if path is None else _open_locked(path)  # noqa: SIM115
 
@@ -72,6 +76,7 @@ class PredictionLog:
             DiskError: the file cannot be written.
         """
         places: dict[Path, tuple[int, int | None, str | None]] = {}
+        versions: dict[Path, str | None] = {}
         with _disk_errors(self.path), self._open_lines() as lines:
             head = lines.readline()
             if not head.strip() and not lines.read(1):
@@ -85,6 +90,7 @@ class PredictionLog:
                 result = self._parse_kept(line)
                 if result is not None and result.path in wanted:
                     places[result.path] = place, result.size_bytes, result.sha256
+                    versions[result.path] = result.hicmae_version
                 place += len(line)
                 is_cut_off = not line.endswith(b"\n")
             if is_cut_off:
@@ -95,6 +101,7 @@ class PredictionLog:
             if path in places and _is_unchanged(path, *places[path][1:], on_block=partial(on_file, path)):
                 self._places[path] = places[path][0]
                 done.append(path)
+        self.kept_versions = tuple(versions[path] for path in done)
         return done
 
     def add(self, result: FileResult) -> None:

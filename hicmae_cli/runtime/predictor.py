@@ -18,6 +18,7 @@ from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.ahead import read_ahead
 from hicmae_cli.runtime.engine import Engine, FeatureEngine, embed_batches, score_batches
 from hicmae_cli.runtime.explanation import Explanation
+from hicmae_cli.runtime.inputs import start_of
 from hicmae_cli.runtime.occlusion import explain_clip
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
@@ -119,6 +120,8 @@ class Predictor:
                 path = opened.path
                 info = opened.probe(lambda: on_seconds(0.0, 0.0))
             result = _predict_source(self, opened, info, on_seconds, on_windows, clock)
+            if isinstance(source, str | Path):
+                result = replace(result, folder=start_of(path))
             return replace(result, timings=clock.read()) if self._keeps_timings else result
         except HicmaeError as error:
             return FileResult(path, "error", str(error))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli import __version__
 from hicmae_cli.json_text import Collect
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.explanation import Explanation
@@ -281,6 +282,8 @@ class FileResult:
             of the sampling grid.
         timings: where the time went; None if nobody asked.
         speech: the stretches of voice with who speaks, in order of time, disjoint; None if it was not tested.
+        hicmae_version: of the hicmae that predicted it; None if it was not recorded.
+        folder: where a relative ``path`` starts; None if it was not recorded, and for an input without a file.
     """
 
     path: Path
@@ -296,6 +299,8 @@ class FileResult:
     is_photograph: bool = False
     timings: Timings | None = field(default=None, compare=False, repr=False)
     speech: tuple[Speech, ...] | None = field(default=None, repr=False)
+    hicmae_version: str | None = __version__
+    folder: Path | None = None
 
     @property
     def failed(self) -> bool:
@@ -327,6 +332,8 @@ class FileResult:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             **({} if self.speech is None else {"speech": [each.to_dict() for each in self.speech]}),
+            "hicmae_version": self.hicmae_version,
+            "folder": None if self.folder is None else str(self.folder),
             **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
@@ -352,6 +359,8 @@ class FileResult:
                 is_photograph=bool(fields.get("photograph", False)),
                 timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
                 speech=tuple(map(Speech.from_dict, fields["speech"])) if "speech" in fields else None,
+                hicmae_version=fields.get("hicmae_version"),
+                folder=None if fields.get("folder") is None else Path(fields["folder"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

@@ -207,4 +207,5 @@ async def _conclude(order: Order) -> dict[str, Any]:
 
 def _rename(result: FileResult, order: Order) -> FileResult:
     """Return a result with the client's name of the file in place of ours, also in the message."""
-    return replace(result, path=Path(order.name), message=result.message.replace(str(order.path), order.name))
+    message = result.message.replace(str(order.path), order.name)
+    return replace(result, path=Path(order.name), folder=None, message=message)

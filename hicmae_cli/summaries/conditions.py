@@ -7,7 +7,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final, TypeAlias
 
@@ -47,8 +47,8 @@ class Subject:
 
     Attributes:
         file: the file's result.
-        track: the person's track.
-        person: name to show, which no other track of the file has.
+        track: the person's track. Several tracks of one name are one, with the windows of all of them.
+        person: name to show, which nobody else in the file has.
     """
 
     file: FileResult
@@ -59,10 +59,10 @@ class Subject:
     def names(self) -> frozenset[str]:
         """Names and the number that mean this person."""
         names = {self.person, self.track.name or self.person}
-        number = str(self.track.id)
+        same = [track for track in self.file.tracks if self.track.name and track.name == self.track.name]
+        numbers = {str(track.id) for track in (self.track, *same)}
         # Where photographs are named by numbers, a number is the name of a person first.
-        is_name = any(track.name == number for track in self.file.tracks)
-        return frozenset(names if is_name else {*names, number})
+        return frozenset(names | numbers - {track.name for track in self.file.tracks})
 
 
 Row: TypeAlias = tuple[int, Mapping[str, str]]
@@ -140,12 +140,23 @@ class Groups:
 
 
 def list_subjects(files: Sequence[FileResult]) -> list[Subject]:
-    """List every person in every file."""
+    """List every person in every file. Tracks of one name are one person, whom the linking has lost and found."""
+    joined = [(file, replace(file, tracks=_join_names(file.tracks))) for file in files]
     return [
         Subject(file, track, person)
-        for file in files
-        for track, person in zip(file.tracks, name_tracks(file), strict=True)
+        for file, people in joined
+        for track, person in zip(people.tracks, name_tracks(people), strict=True)
     ]
+
+
+def _join_names(tracks: Sequence[Track]) -> tuple[Track, ...]:
+    """Join the windows of tracks of one name, in the place of the first one."""
+    found: dict[str | int, Track] = {}
+    for track in tracks:
+        key = track.name or track.id
+        same = found.get(key)
+        found[key] = replace(same, windows=(*same.windows, *track.windows)) if same else track
+    return tuple(found.values())
 
 
 def read_events(path: Path, subjects: Sequence[Subject]) -> Events:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hicmae_cli import __version__
 from hicmae_cli.report.console import weight_notice
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.versions import describe_versions
 from hicmae_cli.timeline import make_timeline
 
 _HOUR_S: Final = 3600
@@ -28,7 +31,9 @@ _SOUNDS: Final = {
 }
 
 
-def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "", events: int = 0) -> str:
+def describe_predictions(
+    predictions: Sequence[Prediction], *, baseline: str = "", events: int = 0, speaking: bool = False
+) -> str:
     """Describe how predictions were made and summarized, as Markdown.
 
     It states what the documents hold, and neither results nor who the people are: those are yours to add.
@@ -37,14 +42,18 @@ def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "
         predictions: of one weight and one kind of window.
         baseline: what changes are relative to, as given; empty without.
         events: number of events; 0 if each file was summarized as a whole.
+        speaking: whether the time that people speak was measured.
     """
     model = predictions[0].model
+    done = [file for each in predictions for file in each.files if not file.failed]
+    predicted = f"predicted with {describe_versions(file.hicmae_version for file in done)} and " if done else ""
     sentences = [
         _describe_files(predictions),
         _describe_model(model),
         _describe_windows(predictions[0]),
-        _describe_measures(model, baseline, events),
-        f"We made the table with hicmae {__version__}.",
+        *_describe_choices(predictions),
+        _describe_measures(model, baseline, events, speaking=speaking),
+        f"We {predicted}made the table with hicmae {__version__}.",
     ]
     use = model.info.intended_use.strip().rstrip(".")
     limits = [weight_notice(_code(model.name), model.info) or "", f"Its intended use: {use}." if use else ""]
@@ -98,7 +107,34 @@ def _describe_windows(prediction: Prediction) -> str:
     return f"{text}. {_SOUNDS.get(settings.sound, '') if settings.modality in ('auto', 'av') else ''}".strip()
 
 
-def _describe_measures(model: ModelRecord, baseline: str, events: int) -> str:
+def _describe_choices(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield a sentence for each choice of people and part; predictions may differ in them."""
+    done = [each.settings for each in predictions for file in each.files if not file.failed]
+    counts = Counter(text for settings in done for text in _list_choices(settings))
+    for text, number in counts.items():
+        if number == len(done):
+            yield f"{text[0].upper()}{text[1:]}."
+        else:
+            yield f"For {number} of {_count(len(done), 'file')}, {text}."
+
+
+def _list_choices(settings: PredictSettings) -> Iterator[str]:
+    """Yield what was chosen of people and part of the files, where it is not the default."""
+    if settings.faces == "all":
+        yield "everybody in view was followed"
+    elif settings.faces == "largest":
+        yield "only the person with the largest face of each window was judged"
+    elif settings.faces != PredictSettings().faces:
+        yield f"at most {settings.faces} {'person was' if settings.faces == 1 else 'people were'} followed at once"
+    start, end = settings.start_s, settings.end_s
+    if start or end is not None:
+        part = f"from {start:g} s to {'the end' if end is None else f'{end:g} s'}"
+        yield f"only the part {part} was analysed"
+    if settings.people_sha256 is not None:
+        yield f"people were named after photographs of them (SHA-256 {_code(str(settings.people_sha256))})"
+
+
+def _describe_measures(model: ModelRecord, baseline: str, events: int, *, speaking: bool) -> str:
     whole = "each event" if events else "each recording"
     if model.info.task == "regression":
         text = f"For each person and {whole} we computed the mean over time, the largest and the smallest value, "
@@ -107,6 +143,7 @@ def _describe_measures(model: ModelRecord, baseline: str, events: int) -> str:
             f"For each person and {whole} we computed the mean probability over time, the share of time with each "
             "label, its peak, its first occurrence, "
         )
+    text += "the time in seconds in which the person speaks, " if speaking else ""
     text += "and the share of time that at least one window covers (coverage)"
     return f"{text}; changes are relative to the same person's mean in {_code(baseline)}." if baseline else f"{text}."
 

@@ -26,7 +26,7 @@ from hicmae_cli.summaries.conditions import (
 from hicmae_cli.summaries.measures import Part, count_windows, cut_part, measure, measure_change
 from hicmae_cli.summaries.methods import describe_predictions
 from hicmae_cli.summaries.reading import check_together, load_predictions
-from hicmae_cli.timeline import Timeline, make_timelines
+from hicmae_cli.timeline import Timeline, make_timeline
 
 if TYPE_CHECKING:
     import pandas
@@ -176,7 +176,12 @@ def summarize(
     return Summary(
         tuple(rows),
         columns,
-        describe_predictions(loaded, baseline=baseline or "", events=len(found_events.names) if found_events else 0),
+        describe_predictions(
+            loaded,
+            baseline=baseline or "",
+            events=len(found_events.names) if found_events else 0,
+            speaking=any(row.measure == "speaking_s" for row in rows),
+        ),
         tuple(_warn(names, what) for names, what in warnings if names),
     )
 
@@ -192,8 +197,10 @@ class _Table:
         baseline: Stretch | str | None,
     ) -> None:
         self._subjects, self._events, self._baseline = subjects, events, baseline
-        timelines = [timeline for file, settings in files for timeline in make_timelines(file, settings)]
-        self._timelines: dict[int, Timeline] = {id(s): t for s, t in zip(subjects, timelines, strict=True)}
+        settings_of = {id(file): settings for file, settings in files}
+        self._timelines: dict[int, Timeline] = {
+            id(each): make_timeline(each.file, each.track, settings_of[id(each.file)]) for each in subjects
+        }
         self.uncovered: list[str] = []
         self.without_base: list[str] = []
 

@@ -6,6 +6,7 @@ import json
 from importlib.resources import files
 from typing import Any, Final
 
+from hicmae_cli import __version__
 from hicmae_cli.report.console import describe_limits
 from hicmae_cli.report.html.sections import NOT_FOR
 from hicmae_cli.runtime.results import SCHEMA, ModelRecord
@@ -30,6 +31,7 @@ def describe_page(name: str, info: WeightInfo, sha256: str) -> dict[str, Any]:
     return {
         "schema": ABOUT_SCHEMA,
         "prediction_schema": SCHEMA,
+        "hicmae_version": __version__,
         "weight": ModelRecord(name, info, ENGINE, "wasm", sha256).to_dict(),
         # Fields of the metadata that have their default are not written.
         "task": info.kind,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hicmae_cli import __version__
 from hicmae_cli.media import write_video
 from hicmae_cli.report import subtitles_writer
 from hicmae_cli.report.formats import FORMATS
@@ -173,7 +174,7 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monke
     judged[:] = ["now"]
     run = hicmae("predict", *files, "--output", out, "--skip-existing")
     assert (run.code, judged) == (0, ["now", "1.wav", "2.wav", "3.wav"])
-    assert "1 of 4 files are done already and skipped" in run.err
+    assert "1 of 4 files are done already and skipped" in run.err and "warning" not in run.err
     whole = json.loads((out / "predictions.json").read_text())
     judged[:] = ["anew"]
     assert hicmae("predict", *files, "--output", tmp_path / "other").code == 0
@@ -186,6 +187,25 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monke
     assert (out / "predictions.jsonl").read_text() == log
     assert hicmae("predict", files[0], "--output", out, "--skip-existing").code == 0
     assert (out / "predictions.jsonl").read_text() == log  # other files' results stay
+
+
+def test_results_of_another_version_are_kept_and_said_to_be(tmp_path: Path) -> None:
+    files = [voice(tmp_path / f"{index}.wav") for index in range(3)]
+    out = tmp_path / "out"
+    assert hicmae("predict", *files, "--output", out, "--modality", "audio").code == 0
+    head, first, second, third = map(json.loads, (out / "predictions.jsonl").read_text().splitlines())
+    assert first["hicmae_version"] == __version__ and first["folder"] is None
+    first["hicmae_version"] = "0.0.9"
+    del second["hicmae_version"]
+    (out / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (head, first, second, third)))
+    run = hicmae("predict", *files, "--output", out, "--modality", "audio", "--skip-existing")
+    (warning,) = [line for line in run.err.splitlines() if "warning" in line]
+    assert run.code == 0 and warning == (
+        "warning: 2 of the skipped files were predicted with hicmae 0.0.9 and a version of hicmae that was not "
+        f"recorded, not with hicmae {__version__}; to predict all with this version, leave out --skip-existing"
+    )
+    saved = json.loads((out / "predictions.json").read_text())["files"]
+    assert [file["hicmae_version"] for file in saved] == ["0.0.9", None, __version__]
 
 
 def test_a_damaged_face_net_is_named_once_before_the_work(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from hicmae_cli.report.formats import FORMATS
+from hicmae_cli.report.prediction import Prediction
 from tests.cli.running import hicmae
 from tests.report.readers import files_in
 from tests.report.toys import labelled, prediction, regression
@@ -48,6 +51,36 @@ def test_the_input_is_never_overwritten(results: Path) -> None:
     assert "is the input and stays as it is; for json, choose another --output" in run.err
     assert "no rttm file for 1 input: who speaks was not tested" in run.err
     assert len(files_in(results)) == len(FORMATS) - 2  # all but RTTM and the overlay
+
+
+def test_it_finds_the_media_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predicted in one folder, reported in another, and again after the recording is gone."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    for folder in (home / "clips", elsewhere):
+        folder.mkdir(parents=True)
+    recording = home / "clips" / "a.wav"
+    recording.write_bytes(b"sound")
+    made = prediction(labelled((0, 1500, "anger")), path="clips/a.wav")
+    made = replace(made, files=(replace(made.files[0], folder=home, size_bytes=5),))
+    (saved,) = made.save(home / "results", ["json"])
+    assert Prediction.load(saved).files[0].folder == home
+    monkeypatch.chdir(elsewhere)
+    run = hicmae("report", saved, "--format", "elan", "-o", "out")
+    assert (run.code, run.err) == (0, "")
+    link = ElementTree.parse(elsewhere / "out" / "a.eaf").getroot()[0][0].attrib["MEDIA_URL"]
+    assert (elsewhere / "out" / link).resolve() == recording
+    recording.unlink()
+    run = hicmae("report", saved, "--format", "elan,overlay", "-o", "out")
+    assert run.code == 0 and run.err.splitlines() == [
+        "no overlay file for 1 input: the file is not where it was",
+        f"warning: the media link of 1 elan file leads nowhere: {recording} is not there",
+    ]
+    # All files moved together: the path starts in the current folder.
+    home.rename(tmp_path / "moved")
+    (tmp_path / "moved" / "clips" / "a.wav").write_bytes(b"sound")
+    monkeypatch.chdir(tmp_path / "moved")
+    run = hicmae("report", "results/predictions.json", "--format", "elan", "-o", "out")
+    assert (run.code, run.err) == (0, "")
 
 
 def test_a_format_without_a_file_says_why(tmp_path: Path) -> None:

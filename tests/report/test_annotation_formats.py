@@ -105,6 +105,6 @@ def test_a_format_that_an_input_has_nothing_for_says_why() -> None:
     assert explain_missing(regression(), chosen) == (
         "no boris file for 1 input: a regression has no labels",
         "no rttm file for 1 input: who speaks was not tested",
-        "no overlay file for 1 input: the input is not there",
+        "no overlay file for 1 input: the file is not where it was",
     )
     assert explain_missing(prediction(track(1)), find_formats(["json", "srt", "boris"])) == ()

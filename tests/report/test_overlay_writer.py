@@ -13,6 +13,8 @@ import pytest
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import read_audio, read_frames
 from hicmae_cli.report.formats import explain_missing, find_formats, write_prediction
+from hicmae_cli.report.html.markup import Scale
+from hicmae_cli.report.html.pictures import read_pictures
 from hicmae_cli.report.overlay_drawing import Overlay
 from hicmae_cli.report.overlay_writer import write_overlay
 from hicmae_cli.report.palette import COLOURS, to_rgb
@@ -151,7 +153,19 @@ def test_an_input_that_is_gone_gets_no_file(tmp_path: Path) -> None:
     whole = prediction(track(1), path=str(tmp_path / "gone.mp4"))
     formats = find_formats(["overlay"])
     assert write_prediction(whole, tmp_path / "out", formats) == ()
-    assert explain_missing(whole, formats) == ("no overlay file for 1 input: the input is not there",)
+    assert explain_missing(whole, formats) == ("no overlay file for 1 input: the file is not where it was",)
+
+
+def test_a_changed_input_gets_no_file_and_no_faces(tmp_path: Path) -> None:
+    """Old boxes on other pictures would be wrong; the report makes the same check."""
+    path = write_clip(tmp_path / "a.mkv", 0.2)
+    whole, formats = made_of(path, person(1, 100.0, 80.0)), find_formats(["overlay"])
+    assert read_pictures(whole.files[0], Scale(0.0, 3.0)).missing == "" and explain_missing(whole, formats) == ()
+    path.write_bytes(path.read_bytes() + b"more")
+    assert write_prediction(whole, tmp_path / "out", formats) == ()
+    why = "the file has changed since the prediction"
+    assert explain_missing(whole, formats) == (f"no overlay file for 1 input: {why}",)
+    assert read_pictures(whole.files[0], Scale(0.0, 3.0)).missing.startswith(f"{why}, so there are no faces")
 
 
 def test_an_unreadable_input_leaves_nothing(tmp_path: Path) -> None:

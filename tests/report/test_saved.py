@@ -88,6 +88,8 @@ CHANGES: dict[str, Change] = {
     "width_px": lambda d: d["files"][0].update(width_px=True),
     "message": lambda d: d["files"][0].update(message=["a"]),
     "status": lambda d: d["files"][0].update(status="fine"),
+    "hicmae_version": lambda d: d["files"][0].update(hicmae_version="1 <b>"),
+    "TypeError": lambda d: d["files"][0].update(folder=7),
     "path": lambda d: d["files"][0].pop("path"),
     "smooth_s": lambda d: d["settings"].update(smooth_s=-1),
     "weights: dims": lambda d: d["weights"].update(dims=7),

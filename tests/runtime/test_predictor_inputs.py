@@ -10,7 +10,7 @@ import pytest
 
 from hicmae_cli.media import read_audio, read_frames
 from tests.faces.fake import FakeFace
-from tests.runtime.stubs import write_clip
+from tests.runtime.stubs import voice, write_clip
 from tests.runtime.test_predictor import LEFT, predict, starts
 
 
@@ -34,6 +34,14 @@ def test_streams_and_arrays_are_predicted_as_their_file_is(tmp_path: Path) -> No
     assert (seen.status, seen.tracks[0].modality) == ("ok", "video")
     heard = predict({"samples": read_audio(path), "sample_rate_hz": 16000})
     assert (heard.status, heard.tracks[0].modality) == ("ok", "audio")
+
+
+def test_a_relative_path_records_where_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = voice(tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
+    assert predict(Path("a.wav"), modality="audio").folder == tmp_path
+    assert predict(path, modality="audio").folder is None
+    assert predict(io.BytesIO(path.read_bytes()), modality="audio").folder is None
 
 
 def test_a_stream_that_is_no_media_is_a_result() -> None:

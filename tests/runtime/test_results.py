@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,12 +141,16 @@ def test_a_result_comes_back_from_its_json() -> None:
     ):
         assert FileResult.from_dict(json.loads(json.dumps(file.to_dict()))).to_dict() == file.to_dict()
     old = FileResult(Path("a.mp4"), "ok", tracks=people).to_dict()
-    for added in ("width_px", "height_px"):
+    for added in ("width_px", "height_px", "hicmae_version", "folder"):
         del old[added]
     for part in old["tracks"]:
         for each in part["windows"]:
             del each["boxes"]
     assert FileResult.from_dict(old).tracks[0].windows[0].boxes == ()  # written before there were boxes
+    assert FileResult.from_dict(old).hicmae_version is None
+    assert FileResult.from_dict(old).folder is None
+    other = replace(FileResult.from_dict(old), hicmae_version="0.0.9", folder=Path("/there"))
+    assert FileResult.from_dict(other.to_dict()) == other
 
 
 def test_boxes_are_rows_of_time_and_pixels() -> None:

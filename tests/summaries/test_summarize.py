@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from hicmae_cli import __version__
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
@@ -126,6 +127,36 @@ def test_speaking_time_leaves_pauses_out_where_speech_is_known(two_windows: Pred
     summary = summarize(known, events=events)
     assert values(summary, "rest")["speaking_s", ""] == values(summary, "film")["speaking_s", ""] == pytest.approx(0.5)
     assert ("speaking_s", "") not in values(summary, "late")
+
+
+def test_tracks_of_one_name_are_one_person(tmp_path: Path) -> None:
+    """Lost and found again, and for 1 s seen as both: A from 0 to 4 s, the mean of A and B to 5 s, B to 8 s."""
+    lost = person(replace(window(0.0, 5.0, A), speaker="yes"), name="Anna")
+    found = person(replace(window(4.0, 8.0, B), speaker="no"), number=3, name="Anna")
+    other = person(window(0.0, 2.0, B), number=2, name="Ben")
+    whole = predicted(("a.mp4", 10.0, (lost, other, found)))
+    summary = summarize(whole, events=put(tmp_path / "e.csv", "event,start_s,end_s,person", "all,0,10,3"))
+    assert {row.person for row in summary.rows} == {"Anna"}, "either number means her"
+    summary = summarize(whole)
+    assert list(dict.fromkeys(row.person for row in summary.rows)) == ["Anna", "Ben"]
+    assert_equal(
+        values(summary, person="Anna"),
+        {
+            ("coverage", ""): 0.8,
+            ("speaking_s", ""): 5.0,  # half of the windows from 4 to 5 s say so
+            ("mean", "anger"): (4 * 0.8 + 0.5 + 3 * 0.2) / 8,
+            ("share", "anger"): 0.5,
+            ("share", "neutral"): 0.3,
+            ("onset_s", "neutral"): 5.0,
+        },
+    )
+    assert {row.n_windows for row in summary.rows if row.person == "Anna"} == {2}
+    keys = [(row.person, row.event, row.measure, row.label) for row in summary.rows]
+    assert len(set(keys)) == len(keys)
+    # Without names, each track is somebody.
+    nameless = tuple(replace(track, name="") for track in whole.files[0].tracks)
+    alone = summarize(predicted(("a.mp4", 10.0, nameless)))
+    assert {row.person for row in alone.rows} == {"person 1", "person 2", "person 3"}
 
 
 def test_a_regression_by_hand() -> None:
@@ -359,5 +390,28 @@ def test_the_paragraph_says_what_was_done(two_windows: Prediction) -> None:
     fitted = TOY_MODEL.info.model_copy(update={"one_stream_temperatures": {"video": 0.6125, "audio": 0.8}})
     of_one_stream = summarize(replace(two_windows, model=replace(TOY_MODEL, info=fitted))).methods
     assert "calibrated with a temperature of 0.613 for a face alone and 0.8 for a voice alone" in of_one_stream
+    assert "the time in seconds in which the person speaks" in text
+    assert f"We predicted with hicmae {__version__} and made the table with hicmae {__version__}." in text
+    assert not any(word in text for word in ("followed", "only the part", "photographs"))
     hostile = replace(two_windows, model=replace(TOY_MODEL, name="a`\n# b <img>"))
     assert "`a' # b <img>`" in summarize(hostile).methods
+
+
+def test_the_paragraph_names_what_was_chosen_and_who_predicted(two_windows: Prediction, tmp_path: Path) -> None:
+    chosen = PredictSettings(faces=1, start_s=1.0, end_s=7.5, people="photos", people_sha256="ab" * 32)
+    (file,) = two_windows.files
+    silent = replace(file, tracks=(person(window(0.0, 4.0, A)),), hicmae_version="0.0.9")
+    text = summarize(replace(two_windows, settings=chosen, files=(silent,))).methods
+    for said in ("At most 1 person was followed at once.", "Only the part from 1 s to 7.5 s was analysed.",
+                 f"People were named after photographs of them (SHA-256 `{'ab' * 32}`).",
+                 f"We predicted with hicmae 0.0.9 and made the table with hicmae {__version__}."):  # fmt: skip
+        assert said in text
+    assert "person speaks" not in text
+    # Predictions of one weight may differ in their people and parts, and in who made them.
+    whole = replace(two_windows, settings=PredictSettings(faces="all"))
+    other = replace(two_windows, files=(replace(file, path=Path("b.mp4"), hicmae_version=None),))
+    whole.save(tmp_path / "a", ["json"])
+    other.save(tmp_path / "b", ["json"])
+    text = summarize(tmp_path).methods
+    assert "For 1 of 2 files, everybody in view was followed." in text
+    assert f"hicmae {__version__} and a version of hicmae that was not recorded and made" in text

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +19,7 @@ from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.media import iterate_frames_at, read_audio_blocks
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.report.html.markup import Scale
+from hicmae_cli.report.original import explain_loss, find_original
 from hicmae_cli.runtime.results import FaceBox, FileResult, Track
 
 THUMBNAILS: Final = 6
@@ -49,13 +50,9 @@ class Pictures:
 
 def read_pictures(file: FileResult, scale: Scale) -> Pictures:
     """Read faces and sound from the file; nothing if it is gone, changed, or not readable any more."""
-    try:
-        if not file.path.is_file():
-            return Pictures({}, None, "the file is not where it was, so there are no faces and no waveform")
-        if file.size_bytes is not None and file.path.stat().st_size != file.size_bytes:
-            return Pictures({}, None, "the file has changed since, so there are no faces and no waveform")
-    except (OSError, ValueError):
-        return Pictures({}, None, "the file cannot be read any more, so there are no faces and no waveform")
+    if lost := explain_loss(file):
+        return Pictures({}, None, f"{lost}, so there are no faces and no waveform")
+    file = replace(file, path=find_original(file))
     return Pictures(_cut_faces(file), _measure_sound(file, scale))
 
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Any, Final
 
-import numpy as np
-
 from hicmae_cli import __version__
-from hicmae_cli.report.console import describe_limits
+from hicmae_cli.report.console import describe_limits, find_range
 from hicmae_cli.report.html.markup import breakable, clock, duration, escape, facts, of_duration, percent, plural, table
 from hicmae_cli.report.html.person import Lane, Person, describe_part
+from hicmae_cli.report.original import is_there
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.versions import describe_versions
 from hicmae_cli.weights.info import WeightInfo
 
 MOST_EPISODES: Final = 200
@@ -150,9 +150,8 @@ def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
     rows = []
     if person.timeline.task == "regression":
         for lane in lanes:
-            numbers = person.stretches.means[:, lane.index]
-            span = f"{np.nanmin(numbers):.2f} to {np.nanmax(numbers):.2f}"
-            values = f"{by_name[lane.name]:.2f} <small>({span})</small>"
+            low, high = find_range(person.track, lane.name)
+            values = f"{by_name[lane.name]:.2f} <small>({low:.2f} to {high:.2f})</small>"
             rows.append(f'<li class="value"><span>{breakable(lane.name)}</span><span>{values}</span></li>')
     else:
         at = f"M{100 * (person.chance or 0):.1f} 0V10"
@@ -246,7 +245,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
     model, settings = prediction.model, prediction.settings
     window_s, hop_s = settings.to_dict()["window_s"], settings.to_dict()["hop_s"]
     # A live stream and arrays cannot be given to the command.
-    is_file = file.sha256 is not None or file.path.is_file()
+    is_file = file.sha256 is not None or is_there(file)
     part = f"{clock(settings.start_s)} to {clock(settings.end_s) if settings.end_s else 'the end'}"
     rows = [
         ("Command", f"<code>{escape(write_command(prediction, file))}</code>" if is_file else ""),
@@ -262,6 +261,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
         ("Sound", "for the person who speaks" if settings.sound == "speaker" else "for everybody in view"),
         ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
         ("Answers below a threshold withheld", f"below {percent(settings.abstain)}" if settings.abstain else "no"),
+        ("Predicted with", escape(describe_versions([file.hicmae_version]))),
         ("Page made with", escape(f"hicmae {__version__}")),
     ]
     return facts(rows)

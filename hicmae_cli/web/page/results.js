@@ -79,6 +79,8 @@ export function toDocument(about, input, windows, settings) {
         tracks,
         size_bytes: null,
         sha256: null,
+        hicmae_version: about.hicmae_version,
+        folder: null,
       },
     ],
   };

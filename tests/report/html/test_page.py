@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hicmae_cli import __version__
 from hicmae_cli.cli.flags import FLAGS
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.html.index import render_index
@@ -30,7 +31,7 @@ from hicmae_cli.timeline import make_timeline
 from tests.report.html.reading import Page
 from tests.report.html.toys import explained, random_prediction
 from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
-from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
+from tests.runtime.stubs import LABELS, TOY_MODEL, track, valued, write_clip
 
 
 def narrated() -> Prediction:
@@ -183,6 +184,14 @@ def test_targets_have_no_bar() -> None:
     assert "arousal5.38 (-1.50 to 12.25)" in card and "valence0.25 (0.25 to 0.25)" in card
 
 
+def test_a_range_is_over_the_windows_as_in_the_terminal() -> None:
+    """Ten overlapping windows: the one of 10 has no moment of its own, so over time 10 is never reached."""
+    windows = [valued(10.0 * (at == 5), 0.25, start_s=0.64 * at, end_s=0.64 * at + 2.56) for at in range(10)]
+    whole = replace(regression(), files=(FileResult(Path("a.mp4"), "ok", tracks=(track(1, *windows),)),))
+    assert "arousal1.00 (0.00 to 10.00)" in Page(render_page(whole)).find("article", "card")[0].text
+    assert "0.00 to 10.00" in str(whole)
+
+
 def test_a_part_of_a_file_is_called_one() -> None:
     whole = random_prediction(20)
     (file,) = whole.files
@@ -246,6 +255,15 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
         "face and voice (temperature 1.50), face (temperature 0.75), voice (temperature 0.50)"
     )
     assert "not calibrated" not in page.html
+    assert facts["Predicted with"] == facts["Page made with"] == f"hicmae {__version__}"
+
+
+@pytest.mark.parametrize("version, said", [("0.0.9", "hicmae 0.0.9"), (None, "that was not recorded")])
+def test_the_page_says_which_version_predicted(version: str | None, said: str) -> None:
+    whole = random_prediction(5)
+    page = Page(render_page(replace(whole, files=(replace(whole.files[0], hicmae_version=version),))))
+    facts = dict(zip((e.text for e in page.find("dt")), (e.text for e in page.find("dd")), strict=True))
+    assert facts["Predicted with"].endswith(said) and facts["Page made with"] == f"hicmae {__version__}"
 
 
 def test_streams_without_a_temperature_are_named() -> None:
