@@ -211,13 +211,13 @@ def measure_memory(clip: Path, weights: str) -> Measure:
         peaks = []
         for minutes in (1, 10):
             video = Path(folder) / f"{minutes}.mp4"
-            _repeat(clip, video, 60.0 * minutes)
+            repeat_clip(clip, video, 60.0 * minutes)
             peaks.append(_measure_peak_mb(video, weights))
     detail = f"1 minute {peaks[0]:.0f} MB, 10 minutes {peaks[1]:.0f} MB, peak resident"
     return Measure("memory of 10 min - 1 min", peaks[1] - peaks[0], "MB", 50, True, detail)
 
 
-def _repeat(clip: Path, target: Path, duration_s: float) -> None:
+def repeat_clip(clip: Path, target: Path, duration_s: float) -> None:
     """Write a long video by repeating a short one."""
     frames = [frame.rgb for frame in read_frames(clip)]
     info = probe(clip)

@@ -27,6 +27,12 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also compare the memory for 1 and for 10 minutes of video.")
     ] = False,
+    hour: Annotated[
+        bool,
+        typer.Option(
+            "--hour", help="Also predict an hour of video: its speed, whether it slows down, and its memory (Linux)."
+        ),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +55,7 @@ def bench(
 
         hicmae bench
 
-        hicmae bench --memory --json bench.json
+        hicmae bench --memory --hour --json bench.json
 
         hicmae bench --device cuda --variant base
     """
@@ -75,6 +81,11 @@ def bench(
     if memory:
         with screen.wait("measuring: memory for 1 and for 10 minutes of video"):
             measures.append(prediction.measure_memory(video, weights))
+    if hour:
+        from hicmae_cli.bench.hour import measure_hour
+
+        with screen.wait("measuring: an hour of video, which takes long"):
+            measures += measure_hour(video, weights)
     document = to_document(measures)
     if json_file is not None:
         write_document(document, json_file)
