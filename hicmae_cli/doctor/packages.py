@@ -21,12 +21,14 @@ from hicmae_cli.workers import Report, WorkerDiedError
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_EXTRAS: Final = ("train", "puppets", "parquet", "mediapipe", "ray", "bench")
+_FOR_DEVELOPERS: Final = "dev"
+"""The extra that adds no feature."""
 _MODULES: Final = {
     "onnxruntime-gpu": "onnxruntime",
     "opencv-contrib-python": "cv2",
     "pillow": "PIL",
     "scikit-learn": "sklearn",
+    "umap-learn": "umap",
 }
 """Modules with another name than their package."""
 _ONNX_BUILDS: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
@@ -61,7 +63,8 @@ def check_packages() -> Iterator[Check]:
 def check_extras() -> Iterator[Check]:
     """Check the packages of each extra that are installed, and say which extras are not."""
     seen = {requirement.name for requirement in list_requirements("")}
-    for extra in _EXTRAS:
+    # An extra that includes another comes after it, and has only its own packages.
+    for extra in sorted(list_extras(), key=lambda extra: len(list_requirements(extra))):
         wanted = [requirement for requirement in list_requirements(extra) if requirement.name not in seen]
         seen |= {requirement.name for requirement in wanted}
         missing = [requirement.name for requirement in wanted if _find_version(requirement.name) is None]
@@ -69,6 +72,15 @@ def check_extras() -> Iterator[Check]:
         if missing:
             found = f"not installed: {', '.join(missing)}"
             yield Check("extras", f"extra {extra}", "note", found, f"to use it, run {install_hint(extra)}")
+
+
+def list_extras() -> list[str]:
+    """List the extras that add a feature."""
+    try:
+        names: list[str] = metadata.metadata("hicmae").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        names = list(_read_project()["optional-dependencies"])
+    return [name for name in names if name != _FOR_DEVELOPERS]
 
 
 def list_requirements(extra: str) -> list[Requirement]:
@@ -95,12 +107,17 @@ def _read_requirements() -> list[str]:
     try:
         return metadata.requires("hicmae") or []
     except metadata.PackageNotFoundError:
-        project: dict[str, Any] = parse_toml((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
-        project = project["project"]
+        project = _read_project()
     listed = list(project["dependencies"])
     for extra, requirements in project["optional-dependencies"].items():
         listed += [_with_extra(text, extra) for text in requirements]
     return listed
+
+
+def _read_project() -> dict[str, Any]:
+    """Read the section ``project`` of the project file of a checkout."""
+    project: dict[str, Any] = parse_toml((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    return project
 
 
 def _with_extra(text: str, extra: str) -> str:
