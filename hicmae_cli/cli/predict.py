@@ -31,7 +31,8 @@ from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing,
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.report.prediction import Prediction
-    from hicmae_cli.runtime.results import FileResult, ModelRecord
+    from hicmae_cli.runtime.model_record import ModelRecord
+    from hicmae_cli.runtime.results import FileResult
 
 
 def predict(

@@ -23,10 +23,11 @@ from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.inputs import start_of
 from hicmae_cli.runtime.log import PredictionLog
+from hicmae_cli.runtime.model_record import ModelRecord
 from hicmae_cli.runtime.opening import describe_weight, open_predictor
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.reading import OnSeconds
-from hicmae_cli.runtime.results import FileResult, ModelRecord
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.speaking.voice import open_voice_net
 from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here

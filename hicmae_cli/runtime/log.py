@@ -17,7 +17,8 @@ from typing import Any, Final, overload
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256, lock_file
 from hicmae_cli.json_text import stream_json
-from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Window
+from hicmae_cli.runtime.model_record import ModelRecord
+from hicmae_cli.runtime.results import SCHEMA, FileResult, Window
 from hicmae_cli.runtime.settings import PredictSettings
 
 LOG_NAME: Final = "predictions.jsonl"

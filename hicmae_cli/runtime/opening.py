@@ -11,8 +11,8 @@ from hicmae_cli.files import compute_sha256, hash_lines
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
 from hicmae_cli.runtime.ensemble import PREFIX, find_members, open_ensemble
+from hicmae_cli.runtime.model_record import ModelRecord
 from hicmae_cli.runtime.predictor import Predictor
-from hicmae_cli.runtime.results import ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import KINDS
 from hicmae_cli.weights.catalogue import find_weight

@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 from hicmae_cli.errors import HicmaeError, first_line, one_line
 from hicmae_cli.report.files import to_json
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult, ModelRecord
+from hicmae_cli.runtime.model_record import ModelRecord
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.serving.desk import Desk, Job
 from hicmae_cli.workers import WorkerDiedError

@@ -22,7 +22,7 @@ from hicmae_cli import __version__
 from hicmae_cli.errors import one_line
 from hicmae_cli.report.console import licence_line, weight_notice
 from hicmae_cli.runtime.batch import PredictorPool
-from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.runtime.model_record import ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.serving.answers import GONE, Order, StreamedAnswer, answer_whole, choose_stream
 from hicmae_cli.serving.counters import Counters

@@ -13,8 +13,9 @@ from threading import Event
 from typing import Final, Protocol
 
 from hicmae_cli.errors import HicmaeError
+from hicmae_cli.runtime.model_record import ModelRecord
 from hicmae_cli.runtime.reading import OnSeconds
-from hicmae_cli.runtime.results import FileResult, ModelRecord
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.workers import WorkerDiedError
 

@@ -9,7 +9,7 @@ from typing import Final
 from hicmae_cli import __version__
 from hicmae_cli.report.console import weight_notice
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.runtime.model_record import ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.versions import describe_versions
 from hicmae_cli.timeline import make_timeline

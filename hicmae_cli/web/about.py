@@ -9,7 +9,8 @@ from typing import Any, Final
 from hicmae_cli import __version__
 from hicmae_cli.report.console import describe_limits
 from hicmae_cli.report.html.sections import NOT_FOR
-from hicmae_cli.runtime.results import SCHEMA, ModelRecord
+from hicmae_cli.runtime.model_record import ModelRecord
+from hicmae_cli.runtime.results import SCHEMA
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
 
