@@ -59,10 +59,23 @@ class Subject:
     def names(self) -> frozenset[str]:
         """Names and the number that mean this person."""
         names = {self.person, self.track.name or self.person}
-        same = [track for track in self.file.tracks if self.track.name and track.name == self.track.name]
-        numbers = {str(track.id) for track in (self.track, *same)}
+        numbers = {str(number) for number in self._ids}
         # Where photographs are named by numbers, a number is the name of a person first.
         return frozenset(names | numbers - {track.name for track in self.file.tracks})
+
+    @property
+    def heard_file(self) -> FileResult:
+        """The file, with ``track`` as the speaker where one of the person's tracks speaks."""
+        if self.file.speech is None:
+            return self.file
+        own = self._ids
+        speech = (replace(each, speaker=self.track.id) if each.speaker in own else each for each in self.file.speech)
+        return replace(self.file, speech=tuple(speech))
+
+    @property
+    def _ids(self) -> frozenset[int]:
+        same = [track for track in self.file.tracks if self.track.name and track.name == self.track.name]
+        return frozenset(track.id for track in (self.track, *same))
 
 
 Row: TypeAlias = tuple[int, Mapping[str, str]]

@@ -199,7 +199,7 @@ class _Table:
         self._subjects, self._events, self._baseline = subjects, events, baseline
         settings_of = {id(file): settings for file, settings in files}
         self._timelines: dict[int, Timeline] = {
-            id(each): make_timeline(each.file, each.track, settings_of[id(each.file)]) for each in subjects
+            id(each): make_timeline(each.heard_file, each.track, settings_of[id(each.file)]) for each in subjects
         }
         self.uncovered: list[str] = []
         self.without_base: list[str] = []

@@ -153,6 +153,9 @@ def test_tracks_of_one_name_are_one_person(tmp_path: Path) -> None:
     assert {row.n_windows for row in summary.rows if row.person == "Anna"} == {2}
     keys = [(row.person, row.event, row.measure, row.label) for row in summary.rows]
     assert len(set(keys)) == len(keys)
+    speech = (Speech(1.0, 2.0, lost.id), Speech(2.0, 3.0, other.id), Speech(6.0, 6.5, found.id))
+    heard = replace(whole, files=(replace(whole.files[0], speech=speech),))
+    assert values(summarize(heard), person="Anna")["speaking_s", ""] == pytest.approx(1.5)
     # Without names, each track is somebody.
     nameless = tuple(replace(track, name="") for track in whole.files[0].tracks)
     alone = summarize(predicted(("a.mp4", 10.0, nameless)))
