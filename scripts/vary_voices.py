@@ -82,30 +82,6 @@ def synthesise(world: Any, speech: Speech, rng: np.random.Generator) -> Floats:
     return np.asarray(said / max(1e-6, float(np.abs(said).max())), np.float64)
 
 
-def mix(first: Speech, second: Speech, rng: np.random.Generator) -> Speech:
-    """Make a voice of two that express the same: in between, or the start of one and the end of the other."""
-    both = [first, second]
-    if rng.random() < 0.5:
-        share = rng.uniform(0.1, 0.5)
-        frames = round((1 - share) * len(first.pitch_hz) + share * len(second.pitch_hz))
-        kept = [np.linspace(0, len(each.pitch_hz) - 1, frames).round().astype(int) for each in both]
-        a, b = (each.pitch_hz[rows] for each, rows in zip(both, kept, strict=True))
-        # Where one of them has no pitch, the first decides.
-        pitch = np.where((a > 0) & (b > 0), np.maximum(a, 1) ** (1 - share) * np.maximum(b, 1) ** share, a)
-        logs = [np.log(each.envelope[rows]) for each, rows in zip(both, kept, strict=True)]
-        noise = [each.aperiodicity[rows] for each, rows in zip(both, kept, strict=True)]
-        return Speech(pitch, np.exp((1 - share) * logs[0] + share * logs[1]), (1 - share) * noise[0] + share * noise[1])
-    share = rng.uniform(0.3, 0.7)
-    ends, starts = int(share * len(first.pitch_hz)), int(share * len(second.pitch_hz))
-    # The second half is said at the height of the first voice.
-    medians = [np.median(each.pitch_hz[each.pitch_hz > 0]) if (each.pitch_hz > 0).any() else 1.0 for each in both]
-    return Speech(
-        np.concatenate([first.pitch_hz[:ends], second.pitch_hz[starts:] * (medians[0] / medians[1])]),
-        np.concatenate([first.envelope[:ends], second.envelope[starts:]]),
-        np.concatenate([first.aperiodicity[:ends], second.aperiodicity[starts:]]),
-    )
-
-
 def transmit(samples: Floats, settings: AugmentationSettings, rng: np.random.Generator) -> Floats:
     """Change a clip (n,) as a room, a noise or a telephone would -> (n,) with a peak of 1."""
     heard = augment_samples(samples.astype(np.float32), settings, rng).astype(np.float64)

@@ -15,6 +15,7 @@ ALLOWED = {
     "__init__.py": "the version, which weights record",
     "errors.py": "words of errors",
     "files.py": "writes files and hashes lines",
+    "json_text.py": "writes JSON documents in pieces",
     "toml.py": "reads a recipe, whose values are in the key",
     "workers.py": "runs jobs in processes",
     "ray_workers.py": "runs jobs on other machines",
