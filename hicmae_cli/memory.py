@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -15,8 +16,9 @@ def peak_resident_mb() -> float:
     """
     status = Path("/proc/self/status")
     if status.exists():
-        mark = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(mark.split()[1]) * 1024 / 1e6
+        peak_mb = parse_peak_mb(status.read_text("utf-8", "replace"))
+        assert peak_mb is not None
+        return peak_mb
     try:
         import resource
     except ImportError:
@@ -24,3 +26,9 @@ def peak_resident_mb() -> float:
     # macOS counts bytes, other systems KiB.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def parse_peak_mb(status: str) -> float | None:
+    """Parse the peak resident memory, in MB, from a status file of Linux; None for a process that has none."""
+    mark = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(mark[1]) * 1024 / 1e6 if mark else None

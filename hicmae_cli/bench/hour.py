@@ -16,6 +16,7 @@ from typing import Final
 from hicmae_cli.bench.measure import Measure
 from hicmae_cli.bench.prediction import repeat_clip
 from hicmae_cli.errors import HicmaeError
+from hicmae_cli.memory import parse_peak_mb
 
 _HOUR_S: Final = 3600.0
 _MINUTE_S: Final = 60.0
@@ -64,7 +65,7 @@ def measure_hour(clip: Path, weights: str, duration_s: float = _HOUR_S, short_s:
         HicmaeError: the system is not Linux, or the prediction fails.
     """
     if sys.platform != "linux":
-        raise HicmaeError("the memory of several processes is measured on Linux only; leave out --hour")
+        raise HicmaeError("an hour of video is measured on Linux only: the memory of processes is read from /proc")
     with tempfile.TemporaryDirectory() as folder:
         short, long = (_run(clip, weights, seconds, Path(folder)) for seconds in (short_s, duration_s))
     part_s = duration_s / 6
@@ -131,5 +132,5 @@ def _read_facts(pid: int) -> tuple[int, float] | None:
         text = Path("/proc", str(pid), "status").read_text("utf-8", "replace")
     except OSError:
         return None
-    parent, peak = re.search(r"^PPid:\s+(\d+)", text, re.M), re.search(r"^VmHWM:\s+(\d+)", text, re.M)
-    return (int(parent[1]), int(peak[1]) * 1024 / 1e6) if parent and peak else None
+    parent, peak_mb = re.search(r"^PPid:\s+(\d+)", text, re.MULTILINE), parse_peak_mb(text)
+    return (int(parent[1]), peak_mb) if parent and peak_mb is not None else None

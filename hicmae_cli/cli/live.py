@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.options import usage_error
+from hicmae_cli.errors import MediaError, one_line
+from hicmae_cli.report.formats import explain_missing, find_formats
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.report.live import LiveView
+    from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.live import LivePrediction
     from hicmae_cli.runtime.settings import PredictSettings
 
@@ -59,7 +63,7 @@ def predict_stream(
     Raises:
         typer.Exit: with 1, as nothing could be predicted.
     """
-    from hicmae_cli.cli.predict import in_flags, introduce, save
+    from hicmae_cli.cli.saying import in_flags, introduce
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures, print_file
     from hicmae_cli.report.files import make_folder
@@ -96,7 +100,7 @@ def predict_stream(
         if output is not None and log is not None:
             log.start()
             log.add(result)
-            is_whole = save(prediction, output, formats, screen)
+            is_whole = _save(prediction, output, formats, screen)
     print_failures(screen.err if as_json else screen.out, [in_flags(result)] if result.failed else [], 1)
     if result.failed or not is_whole:
         raise typer.Exit(1)
@@ -119,3 +123,17 @@ def _watch(live: LivePrediction, view: LiveView, screen: Screen, *, is_hidden: b
                     drawn.update(view.render(), refresh=True)
     except KeyboardInterrupt:
         live.stop()
+
+
+def _save(prediction: Prediction, output: Path, formats: Sequence[str], screen: Screen) -> bool:
+    """Save a prediction, and print which files could not be written -> whether all could."""
+    from rich.text import Text
+
+    try:
+        prediction.save(output, formats)
+    except MediaError as error:
+        screen.show(Text(f"error: {to_flags(one_line(str(error)))}", "red"), on_stderr=True, wrap=False)
+        return False
+    for line in explain_missing(prediction, find_formats(formats)):
+        screen.say(line)
+    return True

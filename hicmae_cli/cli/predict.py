@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.options import (
     AbstainOption,
     DeviceOption,
@@ -25,14 +22,8 @@ from hicmae_cli.cli.options import (
     parse_path,
     usage_error,
 )
-from hicmae_cli.errors import MediaError, SettingsError, one_line
-from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing, find_formats
-
-if TYPE_CHECKING:
-    from hicmae_cli.cli.screen import Screen
-    from hicmae_cli.report.prediction import Prediction
-    from hicmae_cli.runtime.model_record import ModelRecord
-    from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
 
 
 def predict(
@@ -215,36 +206,3 @@ def predict(
         quiet=quiet,
         is_debugged=debug,
     )
-
-
-def save(prediction: Prediction, output: Path, formats: Sequence[str], screen: Screen) -> bool:
-    """Save a prediction, and print which files could not be written -> whether all could."""
-    from rich.text import Text
-
-    try:
-        prediction.save(output, formats)
-    except MediaError as error:
-        screen.show(Text(f"error: {to_flags(one_line(str(error)))}", "red"), on_stderr=True, wrap=False)
-        return False
-    for line in explain_missing(prediction, find_formats(formats)):
-        screen.say(line)
-    return True
-
-
-def introduce(screen: Screen, model: ModelRecord, device: str) -> None:
-    """Print the weight with its licence, what its metadata say about its training and its limits, and a lost GPU."""
-    from rich.text import Text
-
-    from hicmae_cli.report.console import licence_line, weight_notice
-    from hicmae_cli.runtime.providers import explain_fallback
-
-    screen.say(licence_line(model.name, model.info))
-    if lost := explain_fallback(device, model.device):
-        screen.warn(to_flags(lost))
-    if notice := weight_notice(model.name, model.info):
-        screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
-
-
-def in_flags(file: FileResult) -> FileResult:
-    """Return the result with the options of the command in its message."""
-    return replace(file, message=to_flags(file.message))

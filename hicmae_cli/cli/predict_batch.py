@@ -63,7 +63,7 @@ def predict_batch(
         HicmaeError: nothing could be predicted, or a disk is full.
     """
     from hicmae_cli.cli.file_bars import FileBars
-    from hicmae_cli.cli.predict import in_flags, introduce
+    from hicmae_cli.cli.saying import in_flags, introduce
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
     from hicmae_cli.report.files import make_folder
@@ -240,7 +240,7 @@ class _Run:
         raise self.full_disk or typer.Exit(130)
 
     def _print(self, result: FileResult, info: WeightInfo, settings: PredictSettings) -> None:
-        from hicmae_cli.cli.predict import in_flags
+        from hicmae_cli.cli.saying import in_flags
         from hicmae_cli.report.console import print_file
 
         if not self.is_printed:

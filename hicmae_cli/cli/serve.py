@@ -84,8 +84,8 @@ def serve(
     """
     if missing := missing_packages(_PACKAGES):
         raise MissingDependencyError(f"hicmae serve needs {', '.join(missing)}: {install_hint('serve')}")
-    from hicmae_cli.cli.predict import introduce
     from hicmae_cli.cli.pull import offer_pull
+    from hicmae_cli.cli.saying import introduce
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.runtime.settings import PredictSettings
     from hicmae_cli.serving.app import create_app

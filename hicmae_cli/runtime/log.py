@@ -10,6 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, overload
@@ -76,8 +77,7 @@ class PredictionLog:
             SettingsError: the earlier run had another weight or other settings.
             DiskError: the file cannot be written.
         """
-        places: dict[Path, tuple[int, int | None, str | None]] = {}
-        versions: dict[Path, str | None] = {}
+        kept: dict[Path, tuple[int, FileResult]] = {}
         with _disk_errors(self.path), self._open_lines() as lines:
             head = lines.readline()
             if not head.strip() and not lines.read(1):
@@ -90,8 +90,7 @@ class PredictionLog:
             for line in lines:
                 result = self._parse_kept(line)
                 if result is not None and result.path in wanted:
-                    places[result.path] = place, result.size_bytes, result.sha256
-                    versions[result.path] = result.hicmae_version
+                    kept[result.path] = place, replace(result, tracks=())
                 place += len(line)
                 is_cut_off = not line.endswith(b"\n")
             if is_cut_off:
@@ -99,10 +98,10 @@ class PredictionLog:
                 self._file.write(b"\n")
         done = []
         for path in dict.fromkeys(paths):
-            if path in places and _is_unchanged(path, *places[path][1:], on_block=partial(on_file, path)):
-                self._places[path] = places[path][0]
+            if path in kept and _is_unchanged(path, kept[path][1], on_block=partial(on_file, path)):
+                self._places[path] = kept[path][0]
                 done.append(path)
-        self.kept_versions = tuple(versions[path] for path in done)
+        self.kept_versions = tuple(kept[path][1].hicmae_version for path in done)
         return done
 
     def add(self, result: FileResult) -> None:
@@ -245,9 +244,9 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise DiskError(f"{path}: cannot be written: {error.strerror or error}{hint}") from error
 
 
-def _is_unchanged(path: Path, size_bytes: int | None, sha256: str | None, on_block: Callable[[], None]) -> bool:
+def _is_unchanged(path: Path, result: FileResult, on_block: Callable[[], None]) -> bool:
     try:
-        return path.stat().st_size == size_bytes and compute_sha256(path, on_block) == sha256
+        return path.stat().st_size == result.size_bytes and compute_sha256(path, on_block) == result.sha256
     except OSError:
         return False
 
