@@ -197,9 +197,9 @@ def _phase(recipe: str) -> str:
 RESULTS = (
     "runtime.results.FileResult",
     "runtime.results.Track",
-    "runtime.results.Window",
-    "runtime.results.Scores",
-    "runtime.results.FaceBox",
+    "runtime.outputs.Window",
+    "runtime.outputs.Scores",
+    "runtime.outputs.FaceBox",
     "summaries.summarize.Summary",
     "summaries.summarize.SummaryRow",
     "preparing.dataset.PreparedDataset",

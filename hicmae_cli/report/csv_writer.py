@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hicmae_cli.report.files import write_pieces
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult, Track, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import FileResult, Track
 
 
 def write_csv(prediction: Prediction, path: Path) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -164,7 +165,7 @@ def explain_lack(name: str, lack: str, inputs: int) -> str:
 
 def find_lack(file: FileResult, needs: str) -> str:
     """Return what a file lacks of the needs of a format, in words; nothing if it has all."""
-    windows = [window for track in file.tracks for window in track.windows]
+    windows = chain.from_iterable(track.windows for track in file.tracks)
     if needs and file.is_photograph:
         return "a photograph has no timeline"
     if needs == "media":

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from hicmae_cli.errors import one_line
 from hicmae_cli.report.console import BASED_ON, label_colour
-from hicmae_cli.runtime.results import VOICE_TRACK, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import VOICE_TRACK
 from hicmae_cli.weights.info import WeightInfo
 
 _STALE_S: Final = 6.0

@@ -17,7 +17,8 @@ from hicmae_cli.errors import one_line
 from hicmae_cli.fonts import pillow_font
 from hicmae_cli.report.palette import label_colours, to_rgb
 from hicmae_cli.report.stretches import Stretches
-from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Track
+from hicmae_cli.runtime.outputs import FaceBox
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import Speech
 from hicmae_cli.timeline import Timeline, make_timelines

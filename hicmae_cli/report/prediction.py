@@ -16,7 +16,8 @@ from hicmae_cli.report.files import make_folder
 from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_prediction
 from hicmae_cli.report.saved import check_file, read_document, refuse_document
 from hicmae_cli.runtime.model_record import ModelRecord
-from hicmae_cli.runtime.results import SCHEMA, FileResult, Track, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import SCHEMA, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.timeline import make_timelines

@@ -13,8 +13,8 @@ from typing import Any, Final, NoReturn
 from pydantic import ValidationError
 
 from hicmae_cli.errors import HicmaeError, one_line
-from hicmae_cli.modalities import MODALITIES
-from hicmae_cli.runtime.results import FileResult, Track, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.weights.info import WeightInfo
 
@@ -115,7 +115,6 @@ def _check_window(where: str, window: Window, info: WeightInfo) -> None:
     _check(here, "labels", (scores.task, {*scores.by_name}) == (info.task, {*info.labels}), [*scores.by_name])
     low, high = (-_LARGEST, _LARGEST) if scores.task == "regression" else (0, 1)
     _check(here, "numbers", all(low <= number <= high for number in scores.by_name.values()))
-    _check(here, "modality", window.modality in MODALITIES, window.modality)
     _check(here, "face_coverage", _is_number(window.face_coverage, most=1), window.face_coverage)
     _check(here, "voice", window.voice is None or _is_number(window.voice, most=1), window.voice)
     _check(here, "boxes", _are_finite(number for box in window.boxes for number in box.to_list()))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.runtime.results import Track, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import Track
 from hicmae_cli.runtime.speech import UNSURE, Speech
 from hicmae_cli.timeline import Timeline, join_spans
 

@@ -21,8 +21,9 @@ from hicmae_cli.media.audio import place_sound
 from hicmae_cli.media.feeds import feed_from_camera, feed_from_pipe
 from hicmae_cli.media.live import MAX_DELAY_S, LiveStream
 from hicmae_cli.media.source import do_nothing
+from hicmae_cli.runtime.outputs import Window
 from hicmae_cli.runtime.predictor import Predictor
-from hicmae_cli.runtime.results import FileResult, Window
+from hicmae_cli.runtime.results import FileResult
 
 _WAKE_S: Final = 0.2
 _MAX_CAMERAS: Final = 100

@@ -19,8 +19,10 @@ from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256, lock_file
 from hicmae_cli.json_text import stream_json
 from hicmae_cli.runtime.model_record import ModelRecord
-from hicmae_cli.runtime.results import SCHEMA, FileResult, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import SCHEMA, FileResult
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.window_table import WindowTable
 
 LOG_NAME: Final = "predictions.jsonl"
 
@@ -190,21 +192,23 @@ def _parse(line: str | bytes) -> FileResult:
     Raises:
         ValueError: it is none.
     """
-    return FileResult.from_dict(json.loads(line, object_hook=_make_window))
+    return FileResult.from_dict(json.loads(line, object_hook=_read_windows))
 
 
-def _make_window(fields: dict[str, Any]) -> Any:
-    """Make a window as soon as its fields are parsed: the dictionaries of a whole file take ten times as much memory.
+def _read_windows(fields: dict[str, Any]) -> Any:
+    """Read a window as soon as its fields are parsed, and the windows of a track: dictionaries take much more memory.
 
     Raises:
         ValueError: the fields are not those of a window.
     """
-    if not {"start_s", "modality"} <= fields.keys():
-        return fields
     try:
-        return Window.from_dict(fields)
+        if {"start_s", "modality"} <= fields.keys():
+            return Window.from_dict(fields)
+        if "windows" in fields:
+            return {**fields, "windows": WindowTable(fields["windows"])}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a window: {type(error).__name__} {error}") from error
+    return fields
 
 
 def _open_locked(path: Path) -> io.FileIO:

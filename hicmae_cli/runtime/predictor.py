@@ -20,11 +20,13 @@ from hicmae_cli.runtime.engine import Engine, FeatureEngine, embed_batches, scor
 from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.inputs import start_of
 from hicmae_cli.runtime.occlusion import explain_clip
+from hicmae_cli.runtime.outputs import Scores, Window
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
 from hicmae_cli.runtime.timings import StageClock
+from hicmae_cli.runtime.window_table import WindowTable
 
 OnWindows: TypeAlias = Callable[[Mapping[int, Window]], None]
 """Called with windows by track."""
@@ -140,7 +142,7 @@ def _predict_source(
     reader = WindowReader(
         source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s, clock=clock
     )
-    windows: dict[int, list[Window]] = defaultdict(list)
+    windows: dict[int, WindowTable] = defaultdict(WindowTable)
     latest: dict[int, Scores] = {}
     explained: dict[int, Explanation] = {}
     embedded: dict[int, tuple[float, ...]] = {}
@@ -167,7 +169,7 @@ def _predict_source(
         tally = reader.tallies.get(track)
         coverage = tally.frames / reader.num_pictures if tally else 0.0
         size_px = tally.size_px if tally else 0.0
-        tracks.append(Track(track, tuple(found), coverage, size_px, names.get(track, "")))
+        tracks.append(Track(track, found, coverage, size_px, names.get(track, "")))
     status, message = _describe_status(
         reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph
     )

@@ -22,7 +22,8 @@ from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face, detect
 from hicmae_cli.faces.linker import SeenPerson
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
-from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
+from hicmae_cli.runtime.outputs import FaceBox
+from hicmae_cli.runtime.results import VOICE_TRACK
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX
-from hicmae_cli.runtime.results import FaceBox
+from hicmae_cli.runtime.outputs import FaceBox
 
 MIN_COVERAGE: Final = 0.25
 """Smallest share of a window's pictures with a face for which the window is predicted from it."""

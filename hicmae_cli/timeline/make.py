@@ -7,14 +7,15 @@ starts or ends, so the stretches between these moments are the whole answer: not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track, Window
+from hicmae_cli.runtime.outputs import Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import in_ms
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
@@ -54,14 +55,15 @@ def make_timeline(
         SettingsError: ``smooth_s`` or ``abstain`` out of range.
     """
     settings = (settings or PredictSettings()).retime(smooth_s, abstain)
-    windows = sorted(track.windows, key=lambda w: (in_ms(w.start_s) + in_ms(w.end_s), w.start_s))
-    spans_ms = _spans_ms(windows)
-    names, task = tuple(windows[0].scores.by_name), windows[0].scores.task
-    numbers = np.array([[w.scores.by_name[name] for name in names] for w in windows])
-    numbers = _smooth(numbers, spans_ms, settings.smooth_s)
+    names, task = tuple(track.windows[0].scores.by_name), track.windows[0].scores.task
+    spans_ms = _spans_ms(track.windows)
+    numbers = np.array([[w.scores.by_name[name] for name in names] for w in track.windows])
+    order = np.lexsort((spans_ms[:, 0], spans_ms.sum(axis=1)))  # by the middle, then by the start
+    spans_ms = spans_ms[order]
+    numbers = _smooth(numbers[order], spans_ms, settings.smooth_s)
     start_ms, end_ms = _part_ms(file, settings)
-    others = [w for other in file.tracks if other.id != VOICE_TRACK for w in other.windows]
-    others_ms = _spans_ms(others if track.id == VOICE_TRACK else [])
+    others = (other for other in file.tracks if track.id == VOICE_TRACK and other.id != VOICE_TRACK)
+    others_ms = _spans_ms(chain.from_iterable(other.windows for other in others))
     edges_ms = np.unique(np.concatenate([spans_ms.ravel(), others_ms.ravel(), [start_ms, end_ms]]))
     means = _average(numbers, spans_ms, edges_ms)
     by_face = ~np.isnan(_average(np.zeros((len(others_ms), 1)), others_ms, edges_ms)[:, 0])
@@ -82,14 +84,14 @@ def make_timeline(
     )
 
 
-def _spans_ms(windows: Sequence[Window]) -> NDArray[np.int64]:
+def _spans_ms(windows: Iterable[Window]) -> NDArray[np.int64]:
     """Return start and end of each window (W, 2)."""
     return np.array([(in_ms(w.start_s), in_ms(w.end_s)) for w in windows], np.int64).reshape(-1, 2)
 
 
 def _part_ms(file: FileResult, settings: PredictSettings) -> tuple[int, int]:
     """Return start and end of the part of the file that was asked for; it holds all windows."""
-    spans_ms = _spans_ms([window for track in file.tracks for window in track.windows])
+    spans_ms = _spans_ms(chain.from_iterable(track.windows for track in file.tracks))
     end_s = min(math.inf if settings.end_s is None else settings.end_s, file.duration_s or 0.0)
     return min(in_ms(settings.start_s), int(spans_ms.min())), max(in_ms(end_s), int(spans_ms.max()))
 
@@ -188,12 +190,11 @@ def _find_turns(file: FileResult, track: Track) -> tuple[Turn, ...] | None:
     """
     if file.speech is not None and track.id != VOICE_TRACK:
         return tuple(Turn(each.start_s, each.end_s) for each in file.speech if each.speaker == track.id)
-    tested = [window for window in track.windows if window.speaker is not None]
-    if not tested:
+    votes = np.array([[float(w.speaker == "yes")] for w in track.windows if w.speaker is not None])
+    if not len(votes):
         return None
-    spans_ms = _spans_ms(tested)
+    spans_ms = _spans_ms(w for w in track.windows if w.speaker is not None)
     edges_ms = np.unique(spans_ms)
-    votes = np.array([[float(window.speaker == "yes")] for window in tested])
     speaks = (_average(votes, spans_ms, edges_ms)[:, 0] >= 0.5).tolist()
     spans = join_spans(edges_ms.tolist(), (yes or None for yes in speaks))
     return tuple(Turn(start_ms / 1000, end_ms / 1000) for start_ms, end_ms, _ in spans)

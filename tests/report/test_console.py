@@ -18,7 +18,8 @@ from hicmae_cli.report.console import (
     render_file,
     weight_notice,
 )
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import WeightInfo

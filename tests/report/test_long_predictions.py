@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hicmae_cli.json_text import stream_json
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.log import LoggedResults, PredictionLog
-from hicmae_cli.runtime.results import FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.cli.running import fresh_python
 from tests.runtime.stubs import LABELS, TOY_MODEL

@@ -19,7 +19,8 @@ from hicmae_cli.report.overlay_drawing import Overlay
 from hicmae_cli.report.overlay_writer import write_overlay
 from hicmae_cli.report.palette import COLOURS, to_rgb
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.media.make import click_times_s, clicks, make_video
 from tests.report.toys import HOSTILE_NAMES, prediction, regression

@@ -63,15 +63,25 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
 Change = Callable[[dict[str, Any]], None]
 
 
+def windows_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    windows: list[dict[str, Any]] = document["files"][0]["tracks"][0]["windows"]
+    return windows
+
+
 def window_of(document: dict[str, Any]) -> dict[str, Any]:
-    first: dict[str, Any] = document["files"][0]["tracks"][0]["windows"][0]
-    return first
+    return windows_of(document)[0]
+
+
+def joyful(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "probabilities": {"joy": 1.0}}
 
 
 CHANGES: dict[str, Change] = {
     "window": lambda d: window_of(d).update(end_s=0.0),
     "end_s of a window": lambda d: window_of(d).update(end_s=0.0004),
-    "window at 0.0 s: labels": lambda d: window_of(d).update(probabilities={"joy": 1.0}),
+    "window at 0.0 s: labels": lambda d: windows_of(d).__setitem__(slice(None), [joyful(window_of(d))]),
+    "window at 1.0 s: labels joy, before it anger": lambda d: windows_of(d)[1].update(probabilities={"joy": 1.0}),
+    "window at 1.0 s: 2 features, before it 0": lambda d: windows_of(d)[1].update(features=[0.5, 0.5]),
     "numbers": lambda d: window_of(d).update(probabilities={"anger": 2.0, "happiness": -1.0, "neutral": 0.0}),
     "modality": lambda d: window_of(d).update(modality="smell"),
     "boxes": lambda d: window_of(d).update(boxes=[[0, 0, 0, 1e999, 0]]),

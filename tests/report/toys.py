@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import LABELS, TOY_MODEL, TOY_REGRESSION, track, valued, window
 

@@ -14,7 +14,8 @@ from hicmae_cli.media import write_video
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.runtime.model_record import ModelRecord
-from hicmae_cli.runtime.results import FaceBox, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import Track
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.info import WeightInfo
 

@@ -12,7 +12,7 @@ from hicmae_cli.clips import Clip
 from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.occlusion import FACE_GRID, VOICE_GRID, explain_clip
-from hicmae_cli.runtime.results import Scores, Window
+from hicmae_cli.runtime.outputs import Scores, Window
 from tests.runtime.stubs import ToyEngine
 
 FACES = np.random.default_rng(0).integers(0, 256, (16, 160, 160, 3)).astype(np.uint8)

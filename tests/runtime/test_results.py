@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicmae_cli.runtime.model_record import ModelRecord
-from hicmae_cli.runtime.results import FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from tests.runtime.stubs import LABELS, TARGETS, TOY_MODEL, TOY_REGRESSION, track, valued, window
 
 shares = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(lambda v: np.array(v) / np.sum(v))

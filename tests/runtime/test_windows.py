@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicmae_cli.runtime.results import FaceBox
+from hicmae_cli.runtime.outputs import FaceBox
 from hicmae_cli.runtime.windows import MIN_COVERAGE, Moments, SampledFace, WindowAssembler
 
 

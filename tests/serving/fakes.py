@@ -12,8 +12,9 @@ import numpy as np
 from fastapi import FastAPI
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.runtime.outputs import Scores, Window
 from hicmae_cli.runtime.reading import OnSeconds
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.serving.app import create_app
 from hicmae_cli.serving.settings import ServeSettings

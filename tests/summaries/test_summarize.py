@@ -19,7 +19,8 @@ from scipy import stats
 from hicmae_cli import __version__
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.summaries.summarize import Summary, summarize

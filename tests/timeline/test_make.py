@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.timeline import Episode, Gap, Timeline, Turn, make_timeline, make_timelines

@@ -10,7 +10,7 @@ from hicmae_cli.faces.align import align_face, fit_alignment
 from hicmae_cli.faces.crops import crop_around, make_coarse_crops, make_fine_crops
 from hicmae_cli.faces.nets import _to_picture, build_region_around
 from hicmae_cli.faces.shots import is_shot_change, make_thumbnail
-from hicmae_cli.runtime.results import FaceBox
+from hicmae_cli.runtime.outputs import FaceBox
 from hicmae_cli.runtime.windows import SampledFace, WindowAssembler
 from hicmae_cli.web.about import describe_page
 from tests.web.node import needs_node, run_script

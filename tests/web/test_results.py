@@ -15,7 +15,8 @@ from hicmae_cli.report.html.markup import clock
 from hicmae_cli.report.html.page import write_colours
 from hicmae_cli.report.palette import label_colours
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.tasks import KINDS, Kind
 from hicmae_cli.timeline import make_timelines
 from hicmae_cli.web.about import describe_page

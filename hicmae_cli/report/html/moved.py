@@ -14,7 +14,7 @@ from hicmae_cli.faces.align import read_template
 from hicmae_cli.report.html.markup import escape, plural
 from hicmae_cli.report.html.person import Person
 from hicmae_cli.runtime.explanation import Grid
-from hicmae_cli.runtime.results import Window
+from hicmae_cli.runtime.outputs import Window
 
 _MOST_LABELS: Final = 3
 """Labels of a person that are shown, those of the most windows."""
@@ -107,9 +107,10 @@ def draw_moved(people: Sequence[Person]) -> str:
 
 def _measure(person: Person) -> list[_Moved]:
     """Average the explanations of a person for each label, those of the most windows first."""
-    seconds: dict[int, float] = defaultdict(float)  # for which the timeline shows a window, by its id
+    seconds: dict[tuple[float, float], float] = defaultdict(float)  # for which the timeline shows a window
     for window, length_s in zip(person.stretches.windows, np.diff(person.stretches.edges_s).tolist(), strict=True):
-        seconds[id(window)] += length_s
+        if window is not None:
+            seconds[window.start_s, window.end_s] += length_s
     by_name: dict[str, list[Window]] = defaultdict(list)
     for window in person.track.windows:
         if window.explanation is not None:
@@ -117,7 +118,7 @@ def _measure(person: Person) -> list[_Moved]:
     moved = []
     for name, found in sorted(by_name.items(), key=lambda pair: -len(pair[1]))[:_MOST_LABELS]:
         each = [window.explanation for window in found if window.explanation is not None]
-        weights = [seconds[id(window)] for window in found]
+        weights = [seconds[window.start_s, window.end_s] for window in found]
         streams = {"face": [e.face for e in each], "voice": [e.voice for e in each]}
         means = {stream: _weigh(numbers, weights) for stream, numbers in streams.items()}
         effects = {stream: mean for stream, mean in means.items() if mean is not None}

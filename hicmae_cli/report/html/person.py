@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hicmae_cli.report.html.markup import clock, percent
 from hicmae_cli.report.palette import Colour, label_colours
 from hicmae_cli.report.stretches import Stretches, thin
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track
+from hicmae_cli.runtime.outputs import Scores
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import NOBODY
 from hicmae_cli.timeline import Timeline, make_timelines

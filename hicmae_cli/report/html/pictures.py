@@ -20,7 +20,8 @@ from hicmae_cli.media import iterate_frames_at, read_audio_blocks
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.report.html.markup import Scale
 from hicmae_cli.report.original import explain_loss, find_original
-from hicmae_cli.runtime.results import FaceBox, FileResult, Track
+from hicmae_cli.runtime.outputs import FaceBox
+from hicmae_cli.runtime.results import FileResult, Track
 
 THUMBNAILS: Final = 6
 """Faces of one person."""

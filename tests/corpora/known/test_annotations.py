@@ -11,7 +11,8 @@ from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.known.annotations import ANNOTATIONS
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FaceBox, FileResult, Track
+from hicmae_cli.runtime.outputs import FaceBox
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import TOY_MODEL, window
 from tests.tiers.test_reading import EAF

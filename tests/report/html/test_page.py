@@ -24,7 +24,8 @@ from hicmae_cli.report.html.person import list_people
 from hicmae_cli.report.html.sections import OPTIONS, list_hints, write_command
 from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import FaceBox, Scores, Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
 from hicmae_cli.timeline import make_timeline

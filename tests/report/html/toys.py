@@ -11,7 +11,8 @@ import numpy as np
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.occlusion import FACE_GRID, VOICE_GRID
-from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.outputs import Scores, Window
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import LABELS, TOY_MODEL
 
