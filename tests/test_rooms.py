@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
     "puppets": {"media", "faces", "corpora", "preparing"},
     "timeline": {"runtime"},
     "report": {"media", "runtime", "timeline", "weights"},
-    "report.html": {"faces", "media", "report", "runtime", "timeline", "weights"},
+    "report.html": {"clips", "faces", "media", "report", "runtime", "timeline", "weights"},
     "evaluation": {"clips", "corpora", "puppets", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
     "evaluation.real_check": {"clips", "evaluation", "media", "report", "runtime", "weights"},

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.html import charts, sections
+from hicmae_cli.report.html.maps import choose_unit, draw_moved, draw_sound_row
 from hicmae_cli.report.html.markup import Scale, escape
-from hicmae_cli.report.html.moved import draw_moved
+from hicmae_cli.report.html.moved import measure_moved
 from hicmae_cli.report.html.person import (
     MOST_EPISODES,
     Lane,
@@ -55,7 +56,10 @@ def render_page(prediction: Prediction) -> str:
     info = prediction.model.info
     people = list_people(file, prediction.settings)
     scale = Scale(people[0].timeline.start_s, people[0].timeline.end_s)
-    pictures = read_pictures(file, scale)
+    moved = measure_moved(people)
+    unit = choose_unit(moved)
+    pictures = read_pictures(file, scale, spectrum=any(each.sound for each in moved))
+    sound_rows = {each.person.number: draw_sound_row(scale, each, unit, pictures.spectrum) for each in moved}
     lanes = list_lanes(people, info)
     off_screen_s = list_off_screen(file)
     style = read_asset("style.css") + write_colours([lane.colour for lane in lanes])
@@ -64,7 +68,7 @@ def render_page(prediction: Prediction) -> str:
     why = pictures.missing or "no sound that can be decoded"
     persons = "".join(
         f'<section class="person" aria-labelledby="p{p.number}"><h3 id="p{p.number}">{escape(p.name)}'
-        f'<small class="at"></small></h3>{charts.draw_person(scale, p, lanes)}</section>'
+        f'<small class="at"></small></h3>{charts.draw_person(scale, p, lanes)}{sound_rows.get(p.number, "")}</section>'
         for p in people
     )
     return _load_template().substitute(
@@ -84,7 +88,7 @@ def render_page(prediction: Prediction) -> str:
         persons=persons,
         hints=sections.list_hints(people, info),
         thinned=_explain_thinning(people, lanes),
-        moved=draw_moved(people),
+        moved=draw_moved(moved, unit),
         episodes=sections.list_episodes(people, lanes),
         gaps=sections.list_gaps(people),
         making=sections.describe_making(prediction, file),

@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hicmae_cli.clips.log_mel import MIN_SAMPLES, SHIFT_SAMPLES, compute_log_mel
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.media import iterate_frames_at, read_audio_blocks
-from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.model_input import LOG_MEL_BINS, SAMPLE_RATE_HZ
 from hicmae_cli.report.html.markup import Scale
 from hicmae_cli.report.original import explain_loss, find_original
 from hicmae_cli.runtime.outputs import FaceBox
@@ -31,6 +33,9 @@ _SIDE_PX: Final = 112
 _AROUND: Final = 1.7  # times the box, which reaches from brow to chin
 _JPEG_QUALITY: Final = 82
 _BINS: Final = 900
+_SPECTRUM_S: Final = 0.04
+_SPECTRUM_HEIGHT_PX: Final = 64
+_SPECTRUM_GREY: Final = 128
 _ONE_READ_S: Final = 10.0  # between two faces; over a longer time, a seek is faster than decoding
 
 
@@ -41,41 +46,88 @@ class Pictures:
     Attributes:
         faces: some of each track, by its id, as ``data:`` addresses in order of time.
         envelope: largest absolute samples (B,) in equal stretches of the page's time, 0 to 1; None without sound.
+        spectrum: the spectrogram of the sound over the page's time, high pitch at the top, as a ``data:`` address;
+            empty if it was not asked for, or without sound.
         missing: why there is none of it; empty if the file was read.
     """
 
     faces: Mapping[int, Sequence[str]]
     envelope: NDArray[np.float64] | None
+    spectrum: str = ""
     missing: str = ""
 
 
-def read_pictures(file: FileResult, scale: Scale) -> Pictures:
-    """Read faces and sound from the file; nothing if it is gone, changed, or not readable any more."""
+def read_pictures(file: FileResult, scale: Scale, *, spectrum: bool = False) -> Pictures:
+    """Read faces and sound from the file; nothing if it is gone, changed, or not readable any more.
+
+    Args:
+        file: the result.
+        scale: of the page.
+        spectrum: draw the spectrogram, too.
+    """
     if lost := explain_loss(file):
-        return Pictures({}, None, f"{lost}, so there are no faces and no waveform")
+        return Pictures({}, None, missing=f"{lost}, so there are no faces and no waveform")
     file = replace(file, path=find_original(file))
-    return Pictures(_cut_faces(file), _measure_sound(file, scale))
+    envelope = _measure_sound(file, scale)
+    return Pictures(
+        _cut_faces(file), envelope, _draw_spectrum(file, scale) if spectrum and envelope is not None else ""
+    )
 
 
 def _measure_sound(file: FileResult, scale: Scale) -> NDArray[np.float64] | None:
     """Return the loudness over the page's time (B,); None without sound. Memory does not grow with the length."""
     peaks = np.zeros(_BINS)
-    length_s = max(scale.end_s - scale.start_s, 1e-3)
-    block_s = max(0.01, length_s / _BINS)
     heard = False
     try:
-        for at, block in enumerate(read_audio_blocks(file.path, block_s)):
+        for place, block in _iterate_blocks(file, scale, 0.01, _BINS):
             heard = True
-            # Blocks have whole samples, so their number in the file gives their time, and that the bin.
-            time_s = at * round(block_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-            place = int((time_s - scale.start_s + block_s / 2) / length_s * _BINS)
-            if place >= _BINS:
-                break
             if place >= 0:
                 peaks[place] = max(peaks[place], float(np.abs(block).max(initial=0.0)))
     except MediaError:
         return peaks if heard else None
     return peaks if heard else None
+
+
+def _draw_spectrum(file: FileResult, scale: Scale) -> str:
+    """Return the log-mel over the page's time as a picture whose opacity is the energy, for any background."""
+    least_s = max(_SPECTRUM_S, MIN_SAMPLES / SAMPLE_RATE_HZ)
+    bins = max(1, min(_BINS, int((scale.end_s - scale.start_s) / least_s)))
+    mels = np.full((bins, LOG_MEL_BINS), np.nan, np.float32)
+    with suppress(MediaError):
+        for place, block in _iterate_blocks(file, scale, least_s, bins):
+            if place >= 0 and len(block) >= MIN_SAMPLES:
+                frames = 1 + (len(block) - MIN_SAMPLES) // SHIFT_SAMPLES
+                mels[place] = compute_log_mel(block)[:frames].mean(axis=0)
+    if np.isnan(mels).all():
+        return ""
+    low, high = np.nanpercentile(mels, (5, 99.5))
+    energy = np.nan_to_num((mels - low) / max(high - low, 1e-6)).clip(0, 1).T[::-1]
+    rgba = np.full((*energy.shape, 4), _SPECTRUM_GREY, np.uint8)
+    rgba[:, :, 3] = (energy * 255).astype(np.uint8)
+    picture = Image.fromarray(rgba, "RGBA").resize((bins, _SPECTRUM_HEIGHT_PX), Image.Resampling.BOX)
+    return _to_address(picture, "PNG")
+
+
+def _iterate_blocks(
+    file: FileResult, scale: Scale, least_s: float, bins: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the sound up to the end of the page's time in blocks, each with its bin; -1 before the page's time.
+
+    Args:
+        file: the result.
+        scale: of the page.
+        least_s: shortest block.
+        bins: equal stretches of the page's time.
+    """
+    length_s = max(scale.end_s - scale.start_s, 1e-3)
+    block_s = max(least_s, length_s / bins)
+    for at, block in enumerate(read_audio_blocks(file.path, block_s)):
+        # Blocks have whole samples, so their number in the file gives their time, and that the bin.
+        time_s = at * round(block_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+        place = math.floor((time_s - scale.start_s + block_s / 2) / length_s * bins)
+        if place >= bins:
+            return
+        yield max(place, -1), block
 
 
 def _cut_faces(file: FileResult) -> dict[int, list[str]]:
@@ -136,6 +188,11 @@ def _encode(picture: Image.Image) -> str:
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     small = picture.crop((left, top, left + side, top + side)).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+    return _to_address(small, "JPEG")
+
+
+def _to_address(picture: Image.Image, kind: str) -> str:
+    """Return a picture as a ``data:`` address; ``kind`` is JPEG or PNG."""
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=_JPEG_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    picture.save(out, kind, quality=_JPEG_QUALITY, optimize=True)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

@@ -153,7 +153,7 @@
   const draw = () => {
     rows.querySelectorAll(".axis").forEach(drawAxis);
     const length = data.end - data.start;
-    rows.querySelectorAll(".wave, .off .blocks").forEach((drawing) =>
+    rows.querySelectorAll(".wave, .off .blocks, .heat").forEach((drawing) =>
       drawing.setAttribute("viewBox", `${(from - data.start) / length * 1000} 0 ${(to - from) / length * 1000} 100`));
     people.forEach((section, i) => drawPerson(section, data.people[i]));
     slider.min = from; slider.max = to; slider.step = Math.max(20, Math.round((to - from) / 500));
