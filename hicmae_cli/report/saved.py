@@ -13,9 +13,11 @@ from typing import Any, Final, NoReturn
 from pydantic import ValidationError
 
 from hicmae_cli.errors import HicmaeError, one_line
+from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.outputs import Window
 from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
+from hicmae_cli.runtime.window_table import WindowTable
 from hicmae_cli.weights.info import WeightInfo
 
 _MOST_BYTES: Final = 1 << 30
@@ -92,11 +94,13 @@ def _check_speech(where: str, speech: Sequence[Speech], ids: Sequence[int]) -> N
 
 
 def _order_labels(track: Track, labels: Sequence[str]) -> Track:
-    windows = []
-    for window in track.windows:
-        scores = replace(window.scores, by_name={name: window.scores.by_name[name] for name in labels})
-        windows.append(replace(window, scores=scores))
-    return replace(track, windows=tuple(windows))
+    if track.table.names == tuple(labels):
+        return track
+    windows = (
+        replace(window, scores=replace(window.scores, by_name={name: window.scores.by_name[name] for name in labels}))
+        for window in track.windows
+    )
+    return replace(track, windows=WindowTable(windows))
 
 
 def _check_track(where: str, track: Track, info: WeightInfo) -> None:
@@ -119,6 +123,16 @@ def _check_window(where: str, window: Window, info: WeightInfo) -> None:
     _check(here, "voice", window.voice is None or _is_number(window.voice, most=1), window.voice)
     _check(here, "boxes", _are_finite(number for box in window.boxes for number in box.to_list()))
     _check(here, "features", _are_finite(window.features))
+    if window.explanation is not None:
+        _check_explanation(here, window.explanation, info)
+
+
+def _check_explanation(where: str, explanation: Explanation, info: WeightInfo) -> None:
+    _check(where, "name of an explanation", explanation.name in info.labels, explanation.name)
+    grids = (explanation.face_map or (), explanation.voice_map or ())
+    numbers = [explanation.face or 0.0, explanation.voice or 0.0, *(n for grid in grids for row in grid for n in row)]
+    most = _LARGEST if info.task == "regression" else 1.0
+    _check(where, "numbers of an explanation", all(-most <= number <= most for number in numbers))
 
 
 def _check(where: str, what: str, holds: bool, found: object = "") -> None:

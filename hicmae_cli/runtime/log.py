@@ -166,7 +166,7 @@ class PredictionLog:
         except (ValueError, RecursionError):
             return None
         info = self._model.info
-        outputs = {(window.scores.task, *window.scores.by_name) for track in result.tracks for window in track.windows}
+        outputs = {(track.table.task, *track.table.names) for track in result.tracks}
         return result if outputs == {(info.task, *info.labels)} else None
 
     def _check_same_run(self, line: bytes) -> None:
@@ -204,7 +204,7 @@ def _read_windows(fields: dict[str, Any]) -> Any:
     try:
         if {"start_s", "modality"} <= fields.keys():
             return Window.from_dict(fields)
-        if "windows" in fields:
+        if {"id", "windows"} <= fields.keys():
             return {**fields, "windows": WindowTable(fields["windows"])}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a window: {type(error).__name__} {error}") from error

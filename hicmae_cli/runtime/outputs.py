@@ -74,12 +74,6 @@ class Scores:
         """Name a row (C,) of the model's output."""
         return cls({name: float(number) for name, number in zip(names, row, strict=True)}, task)
 
-    @classmethod
-    def mean(cls, rows: Sequence[Scores]) -> Scores:
-        """Average several, name by name."""
-        means = {name: float(np.mean([row.by_name[name] for row in rows])) for name in rows[0].by_name}
-        return cls(means, rows[0].task)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the JSON document: ``label`` and ``probabilities``, or ``values``.
 
@@ -168,7 +162,8 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
-            raise ValueError(f"modality={self.modality!r}: expected one of {', '.join(MODALITIES)}")
+            known = ", ".join(MODALITIES)
+            raise ValueError(f"window at {self.start_s} s: modality {self.modality!r}, expected one of {known}")
         if self.speaker not in (None, *SPEAKERS):
             raise ValueError(f"speaker={self.speaker!r}: expected one of {', '.join(SPEAKERS)}, or None")
 
@@ -192,9 +187,11 @@ class Window:
         """Read what `to_dict` wrote."""
         start_s, end_s, coverage = (float(fields[name]) for name in ("start_s", "end_s", "face_coverage"))
         if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(coverage)):
-            raise ValueError(f"expected finite times, got {start_s} to {end_s}, coverage {coverage}")
+            raise ValueError(f"window: expected finite times, got {start_s} to {end_s}, coverage {coverage}")
         boxes = tuple(FaceBox.from_list(box) for box in fields.get("boxes", ()))
         voice = None if fields.get("voice") is None else float(fields["voice"])
+        if voice is not None and not math.isfinite(voice):
+            raise ValueError(f"window at {start_s} s: voice {voice}, expected a share")
         explained = Explanation.from_dict(fields["explanation"]) if "explanation" in fields else None
         features = tuple(map(float, fields.get("features", ())))
         scores, modality = Scores.from_dict(fields), str(fields["modality"])

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from hicmae_cli import __version__
 from hicmae_cli.json_text import Collect
 from hicmae_cli.modalities import MODALITIES
@@ -26,7 +28,7 @@ class Track:
 
     Attributes:
         id: 1, 2 … in order of appearance; 0 for the sound.
-        windows: at least one, in order of time.
+        windows: at least one, in order of time; kept as a `WindowTable`.
         face_coverage: share of the input's sampled pictures with this face.
         face_size_px: mean size of the face in the picture, 0 for the sound.
         name: of the person, where it is known; else empty.
@@ -41,25 +43,34 @@ class Track:
     def __post_init__(self) -> None:
         if not self.windows:
             raise ValueError(f"track {self.id}: expected at least one window")
+        if not isinstance(self.windows, WindowTable):
+            object.__setattr__(self, "windows", WindowTable(self.windows))
+
+    @property
+    def table(self) -> WindowTable:
+        """The windows as what they are, for its columns."""
+        assert isinstance(self.windows, WindowTable)
+        return self.windows
 
     @property
     def scores(self) -> Scores:
         """Mean over the windows."""
-        return Scores.mean([window.scores for window in self.windows])
+        # Column by column, so that the sum does not depend on the other outputs.
+        means = np.array([column.mean() for column in np.ascontiguousarray(self.table.outputs.T)])
+        return Scores.of(self.table.names, means, self.table.task)
 
     @property
     def modality(self) -> str:
         """Modality of most of the windows; of two equally frequent ones, the one with more streams."""
-        kinds = [window.modality for window in self.windows]
-        return max(MODALITIES, key=kinds.count)
+        return max(MODALITIES, key=self.table.modalities.count)
 
     def to_dict(self, collect: Collect = list) -> dict[str, Any]:
         """Return the track as in the JSON document; ``collect`` makes what holds the windows."""
         return {
             "id": self.id,
             "name": self.name,
-            "start_s": round(min(w.start_s for w in self.windows), 3),
-            "end_s": round(max(w.end_s for w in self.windows), 3),
+            "start_s": round(float(self.table.spans_s[:, 0].min()), 3),
+            "end_s": round(float(self.table.spans_s[:, 1].max()), 3),
             "face_coverage": round(self.face_coverage, 4),
             **self.scores.to_dict(),
             "face_size_px": round(self.face_size_px, 1),
@@ -69,10 +80,13 @@ class Track:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Track:
         """Read what `to_dict` wrote; its windows may be a table already."""
-        held = fields["windows"]
-        windows = held if isinstance(held, WindowTable) else WindowTable(map(Window.from_dict, held))
+        number, held = int(fields["id"]), fields["windows"]
+        try:
+            windows = held if isinstance(held, WindowTable) else WindowTable(map(Window.from_dict, held))
+        except ValueError as error:
+            raise ValueError(f"track {number}, {error}") from error
         coverage, size_px = float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0))
-        return cls(int(fields["id"]), windows, coverage, size_px, str(fields.get("name", "")))
+        return cls(number, windows, coverage, size_px, str(fields.get("name", "")))
 
 
 @dataclass(frozen=True)
@@ -176,3 +190,5 @@ class FileResult:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{fields['path']}, {error}") from error

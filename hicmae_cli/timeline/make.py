@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, groupby, pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.runtime.outputs import Window
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import in_ms
@@ -26,9 +25,13 @@ from hicmae_cli.timeline.timeline import Episode, Gap, Timeline, Turn
 
 def make_timelines(file: FileResult, settings: PredictSettings | None = None) -> tuple[Timeline, ...]:
     """Make the timeline of each track of a file, with names of which no two are equal; see `make_timeline`."""
-    names = name_tracks(file)
+    if not file.tracks:
+        return ()
+    settings = settings or PredictSettings()
+    part_ms = _part_ms(file, settings)
     return tuple(
-        replace(make_timeline(file, track, settings), name=name) for track, name in zip(file.tracks, names, strict=True)
+        replace(_make_timeline(file, track, settings, part_ms), name=name)
+        for track, name in zip(file.tracks, name_tracks(file), strict=True)
     )
 
 
@@ -55,15 +58,18 @@ def make_timeline(
         SettingsError: ``smooth_s`` or ``abstain`` out of range.
     """
     settings = (settings or PredictSettings()).retime(smooth_s, abstain)
-    names, task = tuple(track.windows[0].scores.by_name), track.windows[0].scores.task
-    spans_ms = _spans_ms(track.windows)
-    numbers = np.array([[w.scores.by_name[name] for name in names] for w in track.windows])
+    return _make_timeline(file, track, settings, _part_ms(file, settings))
+
+
+def _make_timeline(file: FileResult, track: Track, settings: PredictSettings, part_ms: tuple[int, int]) -> Timeline:
+    """Make the timeline of a track; ``part_ms`` is that of the file."""
+    names, task = track.table.names, track.table.task
+    spans_ms = _spans_ms([track])
     order = np.lexsort((spans_ms[:, 0], spans_ms.sum(axis=1)))  # by the middle, then by the start
     spans_ms = spans_ms[order]
-    numbers = _smooth(numbers[order], spans_ms, settings.smooth_s)
-    start_ms, end_ms = _part_ms(file, settings)
-    others = (other for other in file.tracks if track.id == VOICE_TRACK and other.id != VOICE_TRACK)
-    others_ms = _spans_ms(chain.from_iterable(other.windows for other in others))
+    numbers = _smooth(track.table.outputs[order], spans_ms, settings.smooth_s)
+    start_ms, end_ms = part_ms
+    others_ms = _spans_ms(other for other in file.tracks if track.id == VOICE_TRACK and other.id != VOICE_TRACK)
     edges_ms = np.unique(np.concatenate([spans_ms.ravel(), others_ms.ravel(), [start_ms, end_ms]]))
     means = _average(numbers, spans_ms, edges_ms)
     by_face = ~np.isnan(_average(np.zeros((len(others_ms), 1)), others_ms, edges_ms)[:, 0])
@@ -84,14 +90,15 @@ def make_timeline(
     )
 
 
-def _spans_ms(windows: Iterable[Window]) -> NDArray[np.int64]:
-    """Return start and end of each window (W, 2)."""
-    return np.array([(in_ms(w.start_s), in_ms(w.end_s)) for w in windows], np.int64).reshape(-1, 2)
+def _spans_ms(tracks: Iterable[Track]) -> NDArray[np.int64]:
+    """Return start and end of each window of some tracks (W, 2)."""
+    times_s = (time_s for track in tracks for time_s in track.table.spans_s.ravel().tolist())
+    return np.array([in_ms(time_s) for time_s in times_s], np.int64).reshape(-1, 2)
 
 
 def _part_ms(file: FileResult, settings: PredictSettings) -> tuple[int, int]:
     """Return start and end of the part of the file that was asked for; it holds all windows."""
-    spans_ms = _spans_ms(chain.from_iterable(track.windows for track in file.tracks))
+    spans_ms = _spans_ms(file.tracks)
     end_s = min(math.inf if settings.end_s is None else settings.end_s, file.duration_s or 0.0)
     return min(in_ms(settings.start_s), int(spans_ms.min())), max(in_ms(end_s), int(spans_ms.max()))
 
@@ -190,10 +197,12 @@ def _find_turns(file: FileResult, track: Track) -> tuple[Turn, ...] | None:
     """
     if file.speech is not None and track.id != VOICE_TRACK:
         return tuple(Turn(each.start_s, each.end_s) for each in file.speech if each.speaker == track.id)
-    votes = np.array([[float(w.speaker == "yes")] for w in track.windows if w.speaker is not None])
-    if not len(votes):
+    answers = track.table.speakers
+    tested = [at for at, answer in enumerate(answers) if answer is not None]
+    if not tested:
         return None
-    spans_ms = _spans_ms(w for w in track.windows if w.speaker is not None)
+    spans_ms = _spans_ms([track])[tested]
+    votes = np.array([[float(answers[at] == "yes")] for at in tested])
     edges_ms = np.unique(spans_ms)
     speaks = (_average(votes, spans_ms, edges_ms)[:, 0] >= 0.5).tolist()
     spans = join_spans(edges_ms.tolist(), (yes or None for yes in speaks))

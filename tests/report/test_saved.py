@@ -14,6 +14,7 @@ import pytest
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.report import saved
 from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.explanation import Explanation
 from tests.report.toys import blends, hostile, prediction, regression
 from tests.runtime.stubs import track, window
 
@@ -76,6 +77,10 @@ def joyful(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "probabilities": {"joy": 1.0}}
 
 
+def explanation(**changes: Any) -> dict[str, Any]:
+    return {**Explanation("anger", 0.5, -0.5, ((0.25,),), ((0.5,),)).to_dict(), **changes}
+
+
 CHANGES: dict[str, Change] = {
     "window": lambda d: window_of(d).update(end_s=0.0),
     "end_s of a window": lambda d: window_of(d).update(end_s=0.0004),
@@ -87,6 +92,11 @@ CHANGES: dict[str, Change] = {
     "boxes": lambda d: window_of(d).update(boxes=[[0, 0, 0, 1e999, 0]]),
     "features": lambda d: window_of(d).update(features=[0.5, 1e999]),
     "voice": lambda d: window_of(d).update(voice=7),
+    "a.mp4, track 1, window at 1.0 s: modality 'smell'": lambda d: windows_of(d)[1].update(modality="smell"),
+    "voice nan": lambda d: window_of(d).update(voice="nan"),
+    "name of an explanation": lambda d: window_of(d).update(explanation=explanation(name="<b>nobody")),
+    "numbers of an explanation": lambda d: window_of(d).update(explanation=explanation(face=1e308)),
+    "window at 0.0 s: numbers of": lambda d: window_of(d).update(explanation=explanation(face_map=[[1e308]])),
     "speaker": lambda d: window_of(d).update(speaker="<b>"),
     "start_s": lambda d: window_of(d).update(start_s=-1),
     "end_s": lambda d: window_of(d).update(end_s=1e300),

@@ -37,9 +37,13 @@ def test_a_row_of_another_length_is_refused() -> None:
         Scores.of(LABELS, np.array([0.5, 0.5]))
 
 
+def mean_of(*scores: Scores) -> Scores:
+    return Track(1, tuple(replace(window(), scores=each) for each in scores), 1.0).scores
+
+
 @given(st.lists(shares, min_size=1, max_size=5))
 def test_the_mean_is_label_by_label(rows: list[np.ndarray]) -> None:
-    mean = Scores.mean([Scores.of(LABELS, row) for row in rows])
+    mean = mean_of(*(Scores.of(LABELS, row) for row in rows))
     assert list(mean.probabilities) == list(LABELS)
     assert list(mean.probabilities.values()) == pytest.approx(np.mean(rows, axis=0))
 
@@ -90,7 +94,7 @@ values = st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=2)
 
 @given(st.lists(values, min_size=1, max_size=5))
 def test_values_have_no_label_and_are_averaged_unclipped(rows: list[list[float]]) -> None:
-    mean = Scores.mean([Scores.of(TARGETS, np.array(row), "regression") for row in rows])
+    mean = mean_of(*(Scores.of(TARGETS, np.array(row), "regression") for row in rows))
     assert (mean.label, mean.probabilities) == (None, {})
     assert list(mean.values.values()) == pytest.approx(np.mean(rows, axis=0), rel=1e-9, abs=1e-3)
 
@@ -119,7 +123,7 @@ def test_a_set_has_independent_probabilities_and_a_joined_label() -> None:
     assert (both.label, both.labels) == ("anger+neutral", ("anger", "neutral"))
     assert both.probabilities == {"anger": 0.75, "happiness": 0.25, "neutral": 0.875} and both.values == {}
     assert likely(0.1, 0.3, 0.2).label == "happiness"
-    mean = Scores.mean([both, likely(0.0, 0.0, 0.5)])
+    mean = mean_of(both, likely(0.0, 0.0, 0.5))
     assert mean.label == "neutral" and mean.probabilities["neutral"] == 0.6875
     for number in (1.01, -0.01, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 import sys
 from collections import deque
@@ -68,7 +69,7 @@ def test_a_table_is_a_sequence() -> None:
     table = WindowTable(windows)
     assert len(table) == 3 and table[0] == windows[0] and table[-1] == windows[-1] and windows[1] in table
     assert [*reversed(table)] == [*reversed(windows)] and table.index(windows[2]) == 2
-    assert table != windows[:2] and table != 7 and not WindowTable()
+    assert table == [*windows] and table != windows[:2] and table != 7 and not WindowTable()
     with pytest.raises(IndexError):
         table[3]
 
@@ -82,10 +83,8 @@ def test_labels_in_another_order_are_the_same_outputs() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (
-            valued(0.5, 0.5, start_s=1.0),
-            "window at 1.0 s: labels arousal, valence, before it anger, happiness, neutral",
-        ),
+        (valued(0.5, 0.5, start_s=1.0), "window at 1.0 s: a regression, before it a classification"),
+        (replace(window(1.0), scores=Scores({"joy": 1.0})), "window at 1.0 s: labels joy, before it anger, happiness"),
         (replace(window(1.0), features=(0.5,)), "window at 1.0 s: 1 features, before it 0"),
     ],
 )
@@ -119,3 +118,22 @@ def test_a_table_takes_a_quarter_of_the_memory_of_objects_and_little_more_to_be_
 
     (held, sent), (objects, objects_sent) = measure(WindowTable), measure(tuple)
     assert held < objects / 4 and sent < objects_sent / 4
+
+
+def test_columns_are_those_of_the_windows() -> None:
+    windows = window(0, 2.56, (0.5, 0.25, 0.25), "video"), replace(window(1, 3.5), speaker="yes")
+    table = WindowTable(windows)
+    np.testing.assert_array_equal(table.spans_s, [(0, 2.56), (1, 3.5)])
+    np.testing.assert_array_equal(table.outputs, [[*each.scores.by_name.values()] for each in windows])
+    assert (table.names, table.task) == (LABELS, "classification")
+    assert (table.modalities, table.speakers) == (["video", "av"], [None, "yes"])
+    table.outputs[:] = 0
+    assert table == windows, "a column is a copy"
+
+
+def test_a_copy_is_another_table() -> None:
+    for original in (WindowTable([window(0, 2.56)]), WindowTable()):
+        before = tuple(original)
+        copy.copy(original).append(window(1, 3.5))
+        copy.deepcopy(original).append(window(1, 3.5))
+        assert original == before

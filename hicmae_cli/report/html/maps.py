@@ -27,6 +27,7 @@ FACE_PARTS: Final = (
     ("below the left jaw", "left of the chin", "chin", "right of the chin", "below the right jaw"),
 )
 """Name of each part of a map of the face, as a reader sees it: left is left in the picture."""
+_FACE: Final = '<use href="#face-lines"/>'
 _LEGEND: Final = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -64,7 +65,8 @@ def draw_moved(found: Sequence[PersonMoved], unit: Unit) -> str:
     its = "its value" if unit.is_value else "its probability"
     in_points = "" if unit.is_value else ", in percentage points"
     return (
-        f'<section aria-labelledby="moved"><h2 id="moved">What moved the answers</h2>{_draw_legend(unit, its)}'
+        f'<section aria-labelledby="moved"><h2 id="moved">What moved the answers</h2>{_define_face()}'
+        f"{_draw_legend(unit, its)}"
         f'<div class="cards wide">{cards}</div><ul class="notes">'
         f"<li>Each number says how much {number} falls{in_points}, when a stream or a part of it is covered. "
         f"Blue parts raised {its}, orange ones lowered it. The colours have one scale for all maps.</li>"
@@ -72,8 +74,9 @@ def draw_moved(found: Sequence[PersonMoved], unit: Unit) -> str:
         "enough.</li>"
         "<li>The face is a drawing, not the person: every face is aligned to this outline before the model sees it. "
         "Left and right are those of the picture.</li>"
-        "<li>The sound map of a label is a mean over windows: time from left to right, high pitch at the top. The row "
-        "of the sound in the timeline is the mean at each time, over the spectrogram where the file was found.</li>"
+        "<li>The sound map of a label is a mean over windows: time from left to right, high pitch at the top. In the "
+        "timeline, the row of the sound is about the label that is shown at each time, over the spectrogram where the "
+        "recording was found.</li>"
         "<li>This is how the model works, not why a person feels something.</li></ul></section>"
     )
 
@@ -106,18 +109,17 @@ def _draw_windows(windows: Sequence[Moved], unit: Unit) -> str:
         grid = moved.voice_map if moved.face_map is None else moved.face_map
         if grid is None:
             continue
-        at = clock(moved.start_s)
+        span = f"{clock(moved.start_s)}\N{EN DASH}{clock(moved.start_s + moved.window_s)}"
         part = _name_sound_part(grid, moved, unit) if moved.face_map is None else _name_face_part(grid, unit)
         effects = [f"{stream} {unit.write(number)}" for stream, number in moved.effects.items()]
-        label = f"{at}, {moved.name}; strongest: {part}"
-        drawing = _draw_map(grid, unit, "" if moved.face_map is None else _draw_face(), label)
-        words = f"<b>{at}</b> {escape(moved.name)}<br><small>{'<br>'.join(map(escape, effects or [part]))}</small>"
+        label = f"{span}, {moved.name}; strongest: {part}"
+        drawing = _draw_map(grid, unit, "" if moved.face_map is None else _FACE, label)
+        words = f"<b>{span}</b><br>{escape(moved.name)}<br><small>{'<br>'.join(map(escape, effects or [part]))}</small>"
         items.append(f"<figure>{drawing}<figcaption>{words}</figcaption></figure>")
     if not items:
         return ""
-    length_s = windows[0].window_s
     return (
-        f'<div class="moved"><p><b>Single windows</b> <small>of {length_s:.2f} s from each time on</small></p>'
+        '<div class="moved"><p><b>Single windows</b> <small>evenly spaced</small></p>'
         f'<div class="maps windows">{"".join(items)}</div></div>'
     )
 
@@ -133,15 +135,14 @@ def draw_sound_row(scale: Scale, moved: PersonMoved, unit: Unit, spectrum: str) 
     """
     if moved.sound is None:
         return ""
-    numbers = moved.sound.numbers
+    numbers = np.nan_to_num(moved.sound.numbers)
     picture = f'<image href="{spectrum}" width="{SPAN}" height="{HEIGHT}" preserveAspectRatio="none"/>'
     parts = "".join(_draw_runs(scale, moved.sound, unit))
-    at_row, at = _find_strongest(np.nan_to_num(numbers))
+    at_row, at = _find_strongest(numbers)
     when, pitch = clock(float(moved.sound.edges_s[at])), "high" if at_row < len(numbers) / 2 else "low"
-    said = unit.write(float(np.nan_to_num(numbers)[at_row, at]))
-    label = f"parts of the sound that moved the answer; strongest: {said} at {when}, {pitch} pitch"
-    chart = svg((picture if spectrum else "") + parts, "heat", label)
-    return row("effect", "Moved by part of the sound", chart, said)
+    said = f"{unit.write(float(numbers[at_row, at]))} at {when}, {pitch} pitch"
+    chart = svg((picture if spectrum else "") + parts, "heat", f"parts of the sound that moved the answer: {said}")
+    return row("effect", "Moved by part of the sound", chart, "")
 
 
 def _draw_runs(scale: Scale, sound: SoundMoved, unit: Unit) -> Iterator[str]:
@@ -162,7 +163,7 @@ def _draw_runs(scale: Scale, sound: SoundMoved, unit: Unit) -> Iterator[str]:
 
 def _draw_face_map(numbers: NDArray[np.float64], name: str, unit: Unit) -> str:
     said = _name_face_part(numbers, unit)
-    drawing = _draw_map(numbers, unit, _draw_face(), f"parts of the face that moved {name}; strongest: {said}")
+    drawing = _draw_map(numbers, unit, _FACE, f"parts of the face that moved {name}; strongest: {said}")
     return f"<figure>{drawing}<figcaption>{said}</figcaption></figure>"
 
 
@@ -214,13 +215,14 @@ def _draw_grid(numbers: NDArray[np.float64], unit: Unit, over: str, attributes: 
     return f'<svg viewBox="0 0 {_SIDE} {_SIDE}" preserveAspectRatio="none" {attributes}>{parts}{over}</svg>'
 
 
-def _draw_face() -> str:
-    """Return the lines of the face that every aligned face is moved to."""
+def _define_face() -> str:
+    """Return the lines of the face that every aligned face is moved to, for all maps of a page to use."""
     _, points = read_template(_SIDE)
     lines = [_connect(points[list(line)], "") for line in _LINES] + [
         _connect(points[list(ring)], "Z") for ring in _RINGS
     ]
-    return f'<path class="face-lines" d="{"".join(lines)}"/>'
+    lines_of = f'<path id="face-lines" class="face-lines" d="{"".join(lines)}"/>'
+    return f'<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{lines_of}</defs></svg>'
 
 
 def _connect(points: NDArray[np.float64], end: str) -> str:

@@ -55,11 +55,14 @@ class Moved:
 
 @dataclass(frozen=True, eq=False)
 class SoundMoved:
-    """What each part of the sound moved, as the mean over the windows at each time.
+    """How much each part of the sound moved the label that the timeline shows, or the target of a regression.
+
+    A part is a stretch of time and of pitch. Its number is the mean over the windows that explain this label, weighed
+    by how much of the stretch they cover.
 
     Attributes:
         edges_s: bounds of equal stretches of time (B + 1,).
-        numbers: (R, B), rows from the highest pitch; NaN where no window has sound.
+        numbers: (R, B), rows from the highest pitch; NaN where no such window has sound. One is known at least.
     """
 
     edges_s: NDArray[np.float64]
@@ -73,7 +76,7 @@ class PersonMoved:
     Attributes:
         person: the person.
         labels: means of each label or target, those of the most windows first.
-        windows: some windows, in order of time.
+        windows: some windows, evenly spaced, in order of time; none if there is only one.
         sound: the sound over time; None if no window has any.
     """
 
@@ -95,11 +98,10 @@ def measure_moved(people: Sequence[Person]) -> list[PersonMoved]:
     for person in people:
         explained = [window for window in person.track.windows if window.explanation is not None]
         if explained:
-            chosen = np.unique(
-                np.linspace(0, len(explained) - 1, min(_MOST_WINDOWS, len(explained))).round().astype(int)
-            )
-            shown = [_average([explained[at]], [1.0]) for at in chosen.tolist()]
-            found.append(PersonMoved(person, _average_labels(person, explained), shown, _average_sound(explained)))
+            places = np.linspace(0, len(explained) - 1, min(_MOST_WINDOWS, len(explained))).round().astype(int)
+            shown = [_average([explained[at]], [1.0]) for at in places.tolist()] if len(explained) > 1 else []
+            sound = _average_sound(person, explained)
+            found.append(PersonMoved(person, _average_labels(person, explained), shown, sound))
     return found
 
 
@@ -141,26 +143,37 @@ def _average_grids(grids: Sequence[Grid | None]) -> NDArray[np.float64] | None:
     return np.mean([grid for grid in known if grid.shape == known[0].shape], axis=0) if known else None
 
 
-def _average_sound(explained: Sequence[Window]) -> SoundMoved | None:
-    """Average the maps of the sound at each time over the windows that cover it."""
+def _average_sound(person: Person, explained: Sequence[Window]) -> SoundMoved | None:
+    """Average the maps of the sound over time; None without any that explains what the timeline shows."""
     maps = [
-        (window, np.array(window.explanation.voice_map))
+        (window.start_s, window.end_s, window.explanation.name, np.array(window.explanation.voice_map))
         for window in explained
         if window.explanation is not None and window.explanation.voice_map is not None
     ]
-    maps = [(window, grid) for window, grid in maps if grid.shape == maps[0][1].shape]
+    maps = [each for each in maps if each[3].shape == maps[0][3].shape]
     if not maps:
         return None
-    start_s, end_s = min(window.start_s for window, _ in maps), max(window.end_s for window, _ in maps)
+    start_s, end_s = min(each[0] for each in maps), max(each[1] for each in maps)
     count = int(np.clip(round((end_s - start_s) / _SHORTEST_BIN_S), 1, _MOST_BINS))
     edges_s = np.linspace(start_s, end_s, count + 1)
-    middles_s = (edges_s[1:] + edges_s[:-1]) / 2
-    rows, columns = maps[0][1].shape
-    totals, counts = np.zeros((rows, count)), np.zeros(count)
-    for window, grid in maps:
-        first, last = np.searchsorted(middles_s, [window.start_s, window.end_s])
-        at = (middles_s[first:last] - window.start_s) / (window.end_s - window.start_s) * columns
-        totals[:, first:last] += grid[:, np.minimum(at.astype(int), columns - 1)]
-        counts[first:last] += 1
+    totals, weights = np.zeros((len(maps[0][3]), count)), np.zeros(count)  # weights are seconds
+    for from_s, to_s, name, grid in maps:
+        first, last = np.searchsorted(edges_s, from_s, "right") - 1, np.searchsorted(edges_s, to_s)
+        bounds_s = np.linspace(from_s, to_s, grid.shape[1] + 1)
+        ends_s = np.minimum(edges_s[first + 1 : last + 1, None], bounds_s[1:])
+        overlaps_s = np.maximum(0, ends_s - np.maximum(edges_s[first:last, None], bounds_s[:-1]))  # (bins, columns)
+        overlaps_s *= [_shows(person, name, time_s) for time_s in ((bounds_s[1:] + bounds_s[:-1]) / 2).tolist()]
+        totals[:, first:last] += grid @ overlaps_s.T
+        weights[first:last] += overlaps_s.sum(axis=1)
+    if not weights.any():
+        return None
     with np.errstate(invalid="ignore"):
-        return SoundMoved(edges_s, totals / counts)
+        return SoundMoved(edges_s, totals / weights)
+
+
+def _shows(person: Person, name: str, time_s: float) -> bool:
+    """Whether the timeline shows a label at a moment. A regression has no labels, and shows its targets always."""
+    if person.timeline.task == "regression":
+        return True
+    episode = person.timeline.episode_at(time_s)
+    return episode is not None and name in episode.labels

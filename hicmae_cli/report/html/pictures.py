@@ -19,7 +19,7 @@ from hicmae_cli.clips.log_mel import MIN_SAMPLES, SHIFT_SAMPLES, compute_log_mel
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.media import iterate_frames_at, read_audio_blocks
-from hicmae_cli.model_input import LOG_MEL_BINS, SAMPLE_RATE_HZ
+from hicmae_cli.model_input import LOG_MEL_BINS, SAMPLE_RATE_HZ, WINDOW_S
 from hicmae_cli.report.html.markup import Scale
 from hicmae_cli.report.original import explain_loss, find_original
 from hicmae_cli.runtime.outputs import FaceBox
@@ -36,6 +36,7 @@ _BINS: Final = 900
 _SPECTRUM_S: Final = 0.04
 _SPECTRUM_HEIGHT_PX: Final = 64
 _SPECTRUM_GREY: Final = 128
+_SPECTRUM_OPACITY: Final = 90  # of 255, so that the colours over it stay those of the legend
 _ONE_READ_S: Final = 10.0  # between two faces; over a longer time, a seek is faster than decoding
 
 
@@ -66,7 +67,7 @@ def read_pictures(file: FileResult, scale: Scale, *, spectrum: bool = False) -> 
         spectrum: draw the spectrogram, too.
     """
     if lost := explain_loss(file):
-        return Pictures({}, None, missing=f"{lost}, so there are no faces and no waveform")
+        return Pictures({}, None, missing=f"{lost}, so there are no faces and no picture of the sound")
     file = replace(file, path=find_original(file))
     envelope = _measure_sound(file, scale)
     return Pictures(
@@ -90,20 +91,22 @@ def _measure_sound(file: FileResult, scale: Scale) -> NDArray[np.float64] | None
 
 def _draw_spectrum(file: FileResult, scale: Scale) -> str:
     """Return the log-mel over the page's time as a picture whose opacity is the energy, for any background."""
-    least_s = max(_SPECTRUM_S, MIN_SAMPLES / SAMPLE_RATE_HZ)
-    bins = max(1, min(_BINS, int((scale.end_s - scale.start_s) / least_s)))
-    mels = np.full((bins, LOG_MEL_BINS), np.nan, np.float32)
+    bins = max(1, min(_BINS, int((scale.end_s - scale.start_s) / _SPECTRUM_S)))
+    totals, counts = np.zeros((bins, LOG_MEL_BINS)), np.zeros((bins, 1))
     with suppress(MediaError):
-        for place, block in _iterate_blocks(file, scale, least_s, bins):
+        for place, block in _iterate_blocks(file, scale, _SPECTRUM_S, bins):
             if place >= 0 and len(block) >= MIN_SAMPLES:
-                frames = 1 + (len(block) - MIN_SAMPLES) // SHIFT_SAMPLES
-                mels[place] = compute_log_mel(block)[:frames].mean(axis=0)
-    if np.isnan(mels).all():
+                frames = compute_log_mel(block)[: 1 + (len(block) - MIN_SAMPLES) // SHIFT_SAMPLES]
+                totals[place] += frames.sum(axis=0)
+                counts[place] += len(frames)
+    if not counts.any():
         return ""
+    with np.errstate(invalid="ignore"):
+        mels = totals / counts
     low, high = np.nanpercentile(mels, (5, 99.5))
     energy = np.nan_to_num((mels - low) / max(high - low, 1e-6)).clip(0, 1).T[::-1]
     rgba = np.full((*energy.shape, 4), _SPECTRUM_GREY, np.uint8)
-    rgba[:, :, 3] = (energy * 255).astype(np.uint8)
+    rgba[:, :, 3] = (energy * _SPECTRUM_OPACITY).astype(np.uint8)
     picture = Image.fromarray(rgba, "RGBA").resize((bins, _SPECTRUM_HEIGHT_PX), Image.Resampling.BOX)
     return _to_address(picture, "PNG")
 
@@ -116,11 +119,11 @@ def _iterate_blocks(
     Args:
         file: the result.
         scale: of the page.
-        least_s: shortest block.
+        least_s: shortest block. The longest is as long as a spectrogram, however long the file claims to be.
         bins: equal stretches of the page's time.
     """
     length_s = max(scale.end_s - scale.start_s, 1e-3)
-    block_s = max(least_s, length_s / bins)
+    block_s = min(max(least_s, length_s / bins), WINDOW_S)
     for at, block in enumerate(read_audio_blocks(file.path, block_s)):
         # Blocks have whole samples, so their number in the file gives their time, and that the bin.
         time_s = at * round(block_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
