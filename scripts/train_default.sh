@@ -87,7 +87,7 @@ if [ "$recipe" = default-nano ]; then
 else
   train "$recipe" run
 fi
-# Faces alone are judged by a head to which anger and sadness count as much as happiness and neutral.
+# Faces alone and voices alone are judged by a head to which all of their emotions count alike.
 [ -e refitted.safetensors ] || step python "$scripts/refit_head.py" run photos-voices-puppets.csv \
   --output refitted.safetensors
 # Faces and voices get a temperature, both together none: of those, only drawn people are left to fit it on, and it makes
