@@ -3,11 +3,12 @@ r"""Fit the head of a classifier again, to classes that count alike, while every
     python scripts/refit_head.py run photos-voices-puppets.csv --output refitted.safetensors
 
 In the photographs, anger and sadness are rare, and a head that is trained with their shares seldom says either of a
-face. Of voices, the head that training ends with is not the best one for its features (docs/studies/default.md). It is a
-logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling representation
-and classifier"): to the training photographs and to the recordings, where each class counts alike. Of both streams and
-of drawn people it is to say what it said: pairs of a photograph and a voice of the same emotion, and drawn people have
-the head's own probabilities as targets. A penalty on the squared distance from the head as it was keeps it near.
+face. Of voices, the head that training ends with is not the best one for its features (docs/studies/default.md). It
+is a logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling
+representation and classifier"): to the training photographs and to the recordings, where each class counts alike. Of
+both streams and of drawn people it is to say what it said: pairs of a photograph and a voice of the same emotion, and
+drawn people have the head's own probabilities as targets. A penalty on the squared distance from the head as it was
+keeps it near.
 """
 
 from __future__ import annotations
