@@ -204,7 +204,7 @@ def _read_windows(fields: dict[str, Any]) -> Any:
     try:
         if {"start_s", "modality"} <= fields.keys():
             return Window.from_dict(fields)
-        if {"id", "windows"} <= fields.keys():
+        if isinstance(fields.get("windows"), list):  # of a track; a label of this name has a number
             return {**fields, "windows": WindowTable(fields["windows"])}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a window: {type(error).__name__} {error}") from error

@@ -104,7 +104,13 @@ class WindowTable(Sequence[Window]):
     @property
     def _columns(self) -> NDArray[np.float64]:
         """A view on the numbers (W, columns). No window can be added as long as it is alive."""
-        return np.frombuffer(self._numbers).reshape(len(self), -1)
+        flat = np.frombuffer(self._numbers) if self else np.zeros(0)  # there is no view on nothing
+        return flat.reshape(len(self), self._width)
+
+    @property
+    def _width(self) -> int:
+        """Numbers of one window."""
+        return _COLUMNS + len(self.names) + self._num_features
 
     def __len__(self) -> int:
         return len(self._box_ends) - 1
@@ -135,8 +141,7 @@ class WindowTable(Sequence[Window]):
         return f"<WindowTable of {len(self)}>"
 
     def _make(self, at: int) -> Window:
-        width = _COLUMNS + len(self.names) + self._num_features
-        start_s, end_s, coverage, voice, *numbers = self._numbers[at * width : (at + 1) * width]
+        start_s, end_s, coverage, voice, *numbers = self._numbers[at * self._width : (at + 1) * self._width]
         modality, speaker = self._codes[2 * at : 2 * at + 2]
         places = self._box_places[self._box_ends[at] : self._box_ends[at + 1]]
         return Window(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.log import PredictionLog
+from hicmae_cli.runtime.outputs import Scores
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
-from tests.runtime.stubs import TOY_MODEL, track
+from tests.runtime.stubs import TOY_MODEL, track, window
 
 
 def result_of(path: Path) -> FileResult:
@@ -44,6 +46,19 @@ def test_results_come_back_as_they_were(tmp_path: Path, files: list[Path]) -> No
             path: result_of(path).to_dict() for path in files[:2]
         }
         assert set(log.resume(files)) == set(files)
+
+
+def test_labels_may_be_called_as_fields_are(tmp_path: Path) -> None:
+    labels = ("id", "windows", "start_s")
+    model = replace(TOY_MODEL, info=TOY_MODEL.info.model_copy(update={"labels": labels}))
+    path = tmp_path / "a.mp4"
+    path.write_text("a")
+    scores = Scores(dict(zip(labels, (0.5, 0.25, 0.25), strict=True)))
+    result = replace(result_of(path), tracks=(track(1, replace(window(), scores=scores)),))
+    with PredictionLog(tmp_path / "log.jsonl", model, PredictSettings()) as log:
+        log.start()
+        log.add(result)
+        assert log.resume([path]) == [path] and log.read(path).to_dict() == result.to_dict()
 
 
 def test_a_changed_file_and_a_failure_are_tried_again(tmp_path: Path, files: list[Path]) -> None:

@@ -129,6 +129,8 @@ def test_columns_are_those_of_the_windows() -> None:
     assert (table.modalities, table.speakers) == (["video", "av"], [None, "yes"])
     table.outputs[:] = 0
     assert table == windows, "a column is a copy"
+    nothing = WindowTable()
+    assert nothing.spans_s.shape == (0, 2) and nothing.outputs.shape == (0, 0) and not nothing.modalities
 
 
 def test_a_copy_is_another_table() -> None:

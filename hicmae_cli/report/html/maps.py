@@ -138,9 +138,9 @@ def draw_sound_row(scale: Scale, moved: PersonMoved, unit: Unit, spectrum: str) 
     numbers = np.nan_to_num(moved.sound.numbers)
     picture = f'<image href="{spectrum}" width="{SPAN}" height="{HEIGHT}" preserveAspectRatio="none"/>'
     parts = "".join(_draw_runs(scale, moved.sound, unit))
-    at_row, at = _find_strongest(numbers)
-    when, pitch = clock(float(moved.sound.edges_s[at])), "high" if at_row < len(numbers) / 2 else "low"
-    said = f"{unit.write(float(numbers[at_row, at]))} at {when}, {pitch} pitch"
+    at, column = _find_strongest(numbers)
+    when, pitch = clock(float(moved.sound.edges_s[column])), "high" if at < len(numbers) / 2 else "low"
+    said = f"{unit.write(float(numbers[at, column]))} at {when}, {pitch} pitch"
     chart = svg((picture if spectrum else "") + parts, "heat", f"parts of the sound that moved the answer: {said}")
     return row("effect", "Moved by part of the sound", chart, "")
 
@@ -195,8 +195,8 @@ def _name_sound_part(numbers: NDArray[np.float64], moved: Moved, unit: Unit) -> 
 
 
 def _find_strongest(numbers: NDArray[np.float64]) -> tuple[int, int]:
-    row, column = np.unravel_index(int(np.abs(numbers).argmax()), numbers.shape)
-    return int(row), int(column)
+    at, column = np.unravel_index(int(np.abs(numbers).argmax()), numbers.shape)
+    return int(at), int(column)
 
 
 def _draw_map(numbers: NDArray[np.float64], unit: Unit, over: str, label: str) -> str:
@@ -208,9 +208,9 @@ def _draw_grid(numbers: NDArray[np.float64], unit: Unit, over: str, attributes: 
     rows, columns = numbers.shape
     parts = "".join(
         f'<rect class="{"for" if number >= 0 else "against"}" x="{_SIDE * column / columns:g}" '
-        f'y="{_SIDE * row / rows:g}" width="{_SIDE / columns:g}" height="{_SIDE / rows:g}" '
+        f'y="{_SIDE * at / rows:g}" width="{_SIDE / columns:g}" height="{_SIDE / rows:g}" '
         f'fill-opacity="{abs(number) / unit.strongest:.2f}"/>'
-        for (row, column), number in np.ndenumerate(numbers)
+        for (at, column), number in np.ndenumerate(numbers)
     )
     return f'<svg viewBox="0 0 {_SIDE} {_SIDE}" preserveAspectRatio="none" {attributes}>{parts}{over}</svg>'
 
