@@ -19,6 +19,7 @@ import httpx2
 import pytest
 
 import hicmae_cli as hicmae
+from hicmae_cli.bench.prediction import repeat_clip
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.runtime.batch import PredictorPool
 from hicmae_cli.serving.app import open_pool
@@ -67,16 +68,16 @@ def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path
     assert "licence research use" in server.said
 
     (worker,) = server.find_workers()
+    long = tmp_path / "long.mp4"
+    repeat_clip(sample, long, 60.0)  # the process must still be busy when it is killed
     with ThreadPoolExecutor(2) as threads:
-        lost = threads.submit(send, server, sample)
+        lost = threads.submit(send, server, long)
         _wait_for_upload(spool)
         waits = threads.submit(send, server, sound)
         time.sleep(0.5)
         os.kill(worker, signal.SIGKILL)
         assert lost.result().status_code == 500
-        assert lost.result().json() == {
-            "error": "speech_sample.mp4: its process was killed, probably because memory ran out"
-        }
+        assert lost.result().json() == {"error": "long.mp4: its process was killed, probably because memory ran out"}
         assert waits.result().status_code == 200  # in a new process
     assert [path.name for path in spool.rglob("*") if path.is_file()] == []
 
