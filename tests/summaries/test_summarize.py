@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
@@ -17,51 +15,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hicmae_cli import __version__
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import SettingsError
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.outputs import Scores, Window
-from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.speech import NOBODY, UNSURE, Speech
-from hicmae_cli.summaries.summarize import Summary, summarize
+from hicmae_cli.summaries.summarize import summarize
 from tests.report.toys import blends, regression
 from tests.runtime.stubs import LABELS, TOY_MODEL, window
-
-A, B = (0.8, 0.1, 0.1), (0.2, 0.2, 0.6)
-
-
-def predicted(*files: tuple[str, float, tuple[Track, ...]], **changes: Any) -> Prediction:
-    """Files as (path, length, tracks)."""
-    results = tuple(FileResult(Path(path), "ok", "", length_s, 25.0, tracks) for path, length_s, tracks in files)
-    return Prediction(TOY_MODEL, PredictSettings(**changes), results)
-
-
-def person(*windows: Window, number: int = 1, name: str = "") -> Track:
-    return Track(number, windows, 1.0, 50.0, name)
-
-
-@pytest.fixture
-def two_windows() -> Prediction:
-    """Anger from 0 to 4 s, neutral from 2 to 6 s, both from 2 to 4 s; nothing from 6 to 8 s."""
-    windows = replace(window(0.0, 4.0, A), speaker="yes"), replace(window(2.0, 6.0, B), speaker="no")
-    return predicted(("day1/a.mp4", 8.0, (person(*windows),)))
-
-
-def values(summary: Summary, event: str = "all", person: str = "person 1") -> dict[tuple[str, str], float | None]:
-    return {(r.measure, r.label): r.value for r in summary.rows if (r.event, r.person) == (event, person)}
-
-
-def put(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
-
-
-def assert_equal(
-    found: Mapping[tuple[str, str], float | None], expected: Mapping[tuple[str, str], float | None]
-) -> None:
-    assert {key: found[key] for key in expected} == {
-        key: value if value is None else pytest.approx(value) for key, value in expected.items()
-    }
+from tests.summaries.toys import A, B, assert_equal, person, predicted, put, values
 
 
 def test_a_whole_file_by_hand(two_windows: Prediction) -> None:
@@ -295,72 +257,6 @@ def test_events_and_groups_of_some_people(tmp_path: Path) -> None:
     assert changes["day2/a.mp4", "anna", "film"] == pytest.approx(0.2 - 0.8)
     assert changes["day1/a.mp4", "person 2", "other"] is None
     assert "1 people have no window in the baseline" in " ".join(summary.warnings)
-
-
-@pytest.mark.parametrize(
-    ("line", "fault"),
-    [
-        ("film,3", "line 3: expected 3 columns, got 2"),
-        ("film,x,4", "line 3: start_s: expected seconds, 0 or more, got 'x'"),
-        ("film,nan,4", "line 3: start_s: expected seconds"),
-        ("film,0,inf", "line 3: end_s: expected seconds"),
-        ("film,-1,4", "line 3: start_s: expected seconds, 0 or more, got '-1'"),
-        ("film,4,3", "line 3: 'film' ends at 3.0 s, not after its start at 4.0 s"),
-        ("film,1e400,3", "line 3: start_s: expected seconds"),
-        (",1,2", "line 3: expected the name of an event, got ''"),
-        ("\x1b[2J,1,2", "line 3: expected the name of an event"),
-        ('"film,1,2', "line 3: is not a line of a CSV file"),
-    ],
-)
-def test_a_wrong_event_is_told_in_one_line(two_windows: Prediction, tmp_path: Path, line: str, fault: str) -> None:
-    events = put(tmp_path / "e.csv", "event,start_s,end_s", "rest,0,1", line)
-    with pytest.raises(ManifestError) as caught:
-        summarize(two_windows, events=events)
-    assert fault in str(caught.value)
-    assert str(caught.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    ("lines", "fault"),
-    [
-        (["person,dose", "9,1"], "line 2: no prediction of the person '9'"),
-        (["file,dose", "b.mp4,1"], "line 2: no prediction of the file 'b.mp4'"),
-        (["file,dose", "a.mp4,1", "day1/a.mp4,2"], "line 3: is about 'person 1' of 'a.mp4', as line 2 is"),
-        (["file,value", "a.mp4,1"], "line 1: value is a column of the summary"),
-        (["file,dose,dose", "a.mp4,1,2"], "no name twice"),
-        (["file,", "a.mp4,1"], "expected a name for each column"),
-        (["file", "a.mp4"], "expected a column person or file, and columns of groups"),
-        (["dose", "1"], "expected a column person or file"),
-        (["person,dose", ",1"], "line 2: names neither a person nor a file"),
-        (["person,dose"], "has a header and no rows"),
-        (["person;dose", "1;2"], "expected a column person or file, and columns of groups; got person;dose"),
-        ([""], "is empty"),
-    ],
-)
-def test_a_wrong_list_of_groups_is_told_in_one_line(
-    two_windows: Prediction, tmp_path: Path, lines: list[str], fault: str
-) -> None:
-    with pytest.raises(ManifestError) as caught:
-        summarize(two_windows, groups=put(tmp_path / "g.csv", *lines))
-    assert fault in str(caught.value)
-    assert str(caught.value).isprintable()
-
-
-def test_a_name_must_mean_one_thing(tmp_path: Path) -> None:
-    made = predicted(("x/a.mp4", 4.0, (person(window()),)), ("y/a.mp4", 4.0, (person(window()),)))
-    for lines, fault in (
-        (("file,dose", "a.mp4,1"), "the file 'a.mp4' may be 'x/a.mp4' and 'y/a.mp4'; write more of its path"),
-        (("person,dose", "1,1"), "is a number, which means someone else in each file; add a column file"),
-    ):
-        with pytest.raises(ManifestError, match=r"line 2: ") as caught:
-            summarize(made, groups=put(tmp_path / "g.csv", *lines))
-        assert fault in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["rest", "4-2", "-1-2", "0-", "nan-inf", ""])
-def test_a_baseline_that_is_none(two_windows: Prediction, text: str) -> None:
-    with pytest.raises(SettingsError, match="baseline="):
-        summarize(two_windows, baseline=text)
 
 
 def test_documents_of_a_folder(two_windows: Prediction, tmp_path: Path) -> None:
