@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
@@ -38,6 +39,7 @@ from hicmae_cli.evaluation.real_check.scores import (
     score_pairs,
     score_voices,
 )
+from hicmae_cli.evaluation.real_check.smiles import find_smiles, judge_smiles, score_smiles
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
@@ -119,30 +121,38 @@ def check_real_people(
     pairs: list[Pair] = []
     if photos is not None and sounds is not None and info.modality == "av":
         pairs = draw_pairs([face.label for face in photos.tested], [voice.label for voice in sounds.tested])
-    on_start(info, sum(len(each.tested) for each in (photos, sounds) if each is not None) + len(pairs))
+    smiles = [] if photos is None else find_smiles(photos.tested)
+    files = sum(len(each.tested) for each in (photos, sounds) if each is not None)
+    on_start(info, files + len(pairs) + len(smiles))
     opened = open_engine(str(weights), engine, device)
-    own = _judge(opened, photos, sounds, pairs, on_clip)
+    own = _judge(opened, photos, sounds, pairs, smiles, on_clip)
     judges = add_peers(others, photos, sounds)
     if baselines:
         judges += add_baselines(photos, sounds)
-    result = _score(str(weights), opened, photos, sounds, pairs, own)
+    result = _score(str(weights), opened, photos, sounds, pairs, smiles, own)
     rule = _describe_rule(split, speakers, photos, sounds)
     return replace(result, rule=rule, judges=(*result.judges, *judges))
 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """Probabilities of the weight: tables (n, C), empty where a stream is not tested."""
+    """Probabilities of the weight: tables (n, C), of smiles (n, T, C); empty where a stream is not tested."""
 
     faces: Table
     grey: Table
     voices: Table
     changed: Mapping[str, Table]
     pairs: Table
+    smiles: NDArray[np.float64]
 
 
 def _judge(
-    engine: Engine, photos: Photos | None, sounds: Sounds | None, pairs: Sequence[Pair], on_clip: Callable[[], None]
+    engine: Engine,
+    photos: Photos | None,
+    sounds: Sounds | None,
+    pairs: Sequence[Pair],
+    smiles: Sequence[tuple[int, ...]],
+    on_clip: Callable[[], None],
 ) -> _Outputs:
     nothing = np.zeros((0, len(engine.info.labels)))
     own, grey = (nothing, nothing) if photos is None else judge_faces(engine, photos, on_clip)
@@ -150,11 +160,18 @@ def _judge(
     both = nothing
     if photos is not None and sounds is not None and pairs:
         both = judge_pairs(engine, photos, sounds, pairs, on_clip)
-    return _Outputs(own, grey, clean, changed, both)
+    in_time = nothing if photos is None or not smiles else judge_smiles(engine, photos, smiles, on_clip)
+    return _Outputs(own, grey, clean, changed, both, in_time)
 
 
 def _score(
-    weights: str, engine: Engine, photos: Photos | None, sounds: Sounds | None, pairs: Sequence[Pair], own: _Outputs
+    weights: str,
+    engine: Engine,
+    photos: Photos | None,
+    sounds: Sounds | None,
+    pairs: Sequence[Pair],
+    smiles: Sequence[tuple[int, ...]],
+    own: _Outputs,
 ) -> RealCheck:
     """Score the weight alone."""
     info = engine.info
@@ -197,6 +214,7 @@ def _score(
         measure_shares(faces, own.faces, labels) if faces else None,
         spoken,
         paired,
+        score_smiles(own.smiles, [faces[numbers[0]].person for numbers in smiles], labels) if smiles else None,
         tuple(errors),
         tuple(_warn(info, photos, sounds, judge)),
         {name: tuple(row.tolist()) for name, row in zip(names, rows, strict=True)},

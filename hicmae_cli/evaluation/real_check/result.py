@@ -10,6 +10,7 @@ from hicmae_cli.errors import one_line
 from hicmae_cli.evaluation.intervals import DRAWS
 from hicmae_cli.evaluation.real_check.measures import AROUSAL, Measure
 from hicmae_cli.evaluation.real_check.scores import CalibrationScores, Confusion, FaceScores, PairScores, VoiceScores
+from hicmae_cli.evaluation.real_check.smiles import SmileScores
 from hicmae_cli.report.grid import Grid
 from hicmae_cli.weights.info import WeightInfo
 
@@ -106,6 +107,7 @@ class RealCheck:
         shares: mean probability of disgust and fear on photos of happiness and neutral.
         voices: scores on voices; None without voices.
         pairs: scores on pairs; None unless there are both.
+        smiles: scores on people who smile for a while; None if nobody has the photos for it.
         calibration: calibration errors.
         warnings: what makes the scores doubtful.
         decisions: file -> probabilities of the weight, in the order of its labels.
@@ -120,6 +122,7 @@ class RealCheck:
     shares: Mapping[str, Measure] | None = None
     voices: VoiceScores | None = None
     pairs: PairScores | None = None
+    smiles: SmileScores | None = None
     calibration: tuple[CalibrationScores, ...] = ()
     warnings: tuple[str, ...] = ()
     decisions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -163,6 +166,7 @@ class RealCheck:
             },
             "voices": None if self.voices is None else self.voices.to_dict(),
             "pairs": None if self.pairs is None else self.pairs.to_dict(),
+            "smiles": None if self.smiles is None else self.smiles.to_dict(),
             "calibration": [scores.to_dict() for scores in self.calibration],
             "requirements": [requirement.to_dict() for requirement in self.requirements],
             "warnings": list(self.warnings),
@@ -188,6 +192,8 @@ class RealCheck:
             ]
         if self.pairs is not None:
             grids.append(_list_pairs(self.pairs))
+        if self.smiles is not None:
+            grids.append(_list_smiles(self.smiles))
         if self.calibration:
             grids.append(self._list_errors())
         return [*grids, self._list_requirements()]
@@ -307,4 +313,13 @@ def _list_pairs(pairs: PairScores) -> Grid:
         f"pairs of a face and a voice, {pairs.draws} draws",
         ("streams", "UAR", "n"),
         tuple((name, str(measure), str(measure.n)) for name, measure in (*rows, gain)),
+    )
+
+
+def _list_smiles(smiles: SmileScores) -> Grid:
+    rows = (("told in this order", smiles.in_order), ("happiness most probable in the middle", smiles.happiest))
+    return Grid(
+        "photos in time: neutral, happy, neutral",
+        ("what", "share of people", "people"),
+        tuple((name, str(measure), str(measure.n)) for name, measure in rows),
     )
