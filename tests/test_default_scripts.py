@@ -1,4 +1,4 @@
-"""The scripts that prepare and train the bundled default: no test person reaches the training, and they can stop."""
+"""The scripts that prepare and train the bundled default: no test person reaches the training."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import csv
 import importlib.util
 import itertools
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -124,6 +122,36 @@ def test_the_expression_net_reads_every_number_of_its_files(tmp_path: Path) -> N
     said = net.judge(faces)
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(said, axis=0).max() > 1e-3
+
+
+def test_calm_sentences_are_cut_into_clips_without_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaking = load_script("speak_calmly")
+    sentences: list[str] = []
+
+    def speak(sentence: str, path: Path, rng: np.random.Generator) -> None:
+        """Half a second of silence, five seconds of a tone at a fifth of full scale, and silence again."""
+        sentences.append(sentence)
+        tone = 0.2 * np.sin(2 * np.pi * 300 * np.arange(5 * 22_050) / 22_050)
+        soundfile.write(path, np.concatenate([np.zeros(11_025), tone, np.zeros(11_025)]), 22_050)
+
+    monkeypatch.setattr(speaking, "open_piper", lambda: speak)
+    monkeypatch.setattr(speaking, "speak_with_festival", speak)
+    output = tmp_path / "calm"
+    monkeypatch.setattr(sys, "argv", ["speak", "--output", str(output), "--joe", "3", "--slt", "2"])
+    speaking.main()
+    with (output / "calm.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(set(sentences)) == 5 and all(sentence.endswith(".") for sentence in sentences)
+    assert {(row["speaker"], row["label"], row["split"]) for row in rows} == {
+        ("joe", "neutral", "train"),
+        ("slt", "neutral", "train"),
+    }
+    # Two whole clips of each sentence; what is left is shorter than 1.2 s.
+    assert [row["id"] for row in rows[:3]] == ["joe-000-0", "joe-000-1", "joe-001-0"] and len(rows) == 10
+    for row in rows:
+        clip, rate_hz = soundfile.read(output / row["audio"])
+        assert (rate_hz, len(clip)) == (16_000, 32_000)
+        assert np.abs(clip).max() == pytest.approx(1, abs=1e-3) and np.abs(clip[:160]).max() > 0.5
 
 
 @pytest.fixture(scope="module")
@@ -315,96 +343,3 @@ def test_the_second_teacher_learns_from_people_who_are_not_tested(
         )
     assert after > before + 1
     assert torch.equal(first.head.bias, net_of(tmp_path).head.bias)
-
-
-STUB = r"""#!/usr/bin/env bash
-# Stands for hicmae and python: notes its arguments, writes its list, and fails where it is told to.
-echo "$(basename "$0") $*" >> "$CALLS"
-words="$(basename "$0") $*"
-output=""
-while [ $# -gt 0 ]; do [ "$1" = --output ] && output=$2; shift; done
-case "$words" in
-  *"$FAILING"*) [ "$WRITES" = no ] && exit "$CODE" ;;
-esac
-case "$words" in
-  "hicmae puppets"*) mkdir -p puppets; : > puppets/manifest.csv ;;
-  *deal_photos*) mkdir -p "$output"; : > "$output/manifest.csv" ;;
-  *morph_faces*) mkdir -p "$output"; : > "$output/morphs.csv" ;;
-  *vary_voices*) mkdir -p "$output"; : > "$output/originals.csv"; : > "$output/variants.csv" ;;
-  "hicmae prepare"*) mkdir -p "$output"; : > "$output/$output.csv" ;;
-  *.csv*) [ -z "$output" ] || : > "$output" ;;
-esac
-case "$words" in *"$FAILING"*) exit "$CODE" ;; esac
-exit 0
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs bash")
-class TestTrainDefault:
-    """The script that does every step."""
-
-    def run(
-        self, folder: Path, *options: str, failing: str = "nothing", code: int = 0, writes: bool = False
-    ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-        """Run the script with stubs -> its end, and the calls of the stubs."""
-        stubs, calls = folder / "stubs", folder / "calls.txt"
-        for place in (stubs, folder / "faces", folder / "voices", folder / "face-api"):
-            place.mkdir(exist_ok=True)
-        for name in ("hicmae", "python"):
-            (stubs / name).write_text(STUB, "utf-8")
-            (stubs / name).chmod(0o755)
-        calls.write_text("", "utf-8")
-        environment = {
-            "PATH": f"{stubs}{os.pathsep}{os.environ['PATH']}",
-            "CALLS": str(calls),
-            "FAILING": failing,
-            "CODE": str(code),
-            "WRITES": "yes" if writes else "no",
-        }
-        command: list[Any] = ["bash", SCRIPTS / "train_default.sh", *options]
-        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        return ended, calls.read_text("utf-8").splitlines()
-
-    def test_a_stopped_script_goes_on_with_the_step_that_was_stopped(self, tmp_path: Path) -> None:
-        inputs = ("faces", "voices", "face-api", "out", "--seed", "1")
-        stopped, calls = self.run(tmp_path, *inputs, failing="hicmae cues", code=130)
-        assert stopped.returncode != 0 and calls[-1].startswith("hicmae cues")
-        ended, again = self.run(tmp_path, *inputs)
-        assert ended.returncode == 0, ended.stderr
-        assert again[0] == calls[-1] and len(again) == 11
-        train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe"
-        assert again[4:8] == [
-            f"{train} default-nano-encoders --output encoders --seed 1",
-            f"{train} default-nano-faces --output video-encoder --init encoders/last.safetensors --seed 1",
-            f"{train} default-nano-voices --output audio-encoder --init video-encoder/last.safetensors --seed 1",
-            f"{train} default-nano --output run --init audio-encoder/last.safetensors --seed 1",
-        ]
-        assert "refit_head.py run photos-voices-puppets.csv --output refitted.safetensors" in again[8]
-
-    def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
-        _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--recipe", "default-tiny")
-        assert [call for call in calls if call.startswith("hicmae finetune")] == [
-            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-tiny --output run"
-        ]
-
-    def test_files_that_are_skipped_do_not_stop_it(self, tmp_path: Path) -> None:
-        ended, calls = self.run(
-            tmp_path, "faces", "voices", "face-api", "out", failing="hicmae prepare", code=1, writes=True
-        )
-        assert ended.returncode == 0, ended.stderr
-        assert calls[-2].startswith("hicmae weights calibrate refitted.safetensors --modality video")
-        assert calls[-1].startswith("hicmae weights calibrate hicmae-nano.safetensors --modality audio")
-        ended, calls = self.run(tmp_path, "faces", "voices", "face-api", "none", failing="hicmae prepare", code=1)
-        assert ended.returncode == 1 and calls[-1].startswith("hicmae prepare photos")
-
-    def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
-        _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--test-speakers", "03,11")
-        assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-4].endswith("--output run --init audio-encoder/last.safetensors")
-
-    def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
-        ended, calls = self.run(tmp_path, "faces", "voices")
-        assert ended.returncode == 2 and ended.stderr.startswith("usage: ") and not calls
-        for options in (("faecs", "voices", "face-api", "out"), ("faces", "voices", "faecs", "out")):
-            ended, calls = self.run(tmp_path, *options)
-            assert ended.returncode == 2 and ended.stderr == "faecs: no such file or folder\n" and not calls
