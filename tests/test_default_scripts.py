@@ -124,36 +124,6 @@ def test_the_expression_net_reads_every_number_of_its_files(tmp_path: Path) -> N
     assert np.ptp(said, axis=0).max() > 1e-3
 
 
-def test_calm_sentences_are_cut_into_clips_without_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    speaking = load_script("speak_calmly")
-    sentences: list[str] = []
-
-    def speak(sentence: str, path: Path, rng: np.random.Generator) -> None:
-        """Half a second of silence, five seconds of a tone at a fifth of full scale, and silence again."""
-        sentences.append(sentence)
-        tone = 0.2 * np.sin(2 * np.pi * 300 * np.arange(5 * 22_050) / 22_050)
-        soundfile.write(path, np.concatenate([np.zeros(11_025), tone, np.zeros(11_025)]), 22_050)
-
-    monkeypatch.setattr(speaking, "open_piper", lambda: speak)
-    monkeypatch.setattr(speaking, "speak_with_festival", speak)
-    output = tmp_path / "calm"
-    monkeypatch.setattr(sys, "argv", ["speak", "--output", str(output), "--joe", "3", "--slt", "2"])
-    speaking.main()
-    with (output / "calm.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(set(sentences)) == 5 and all(sentence.endswith(".") for sentence in sentences)
-    assert {(row["speaker"], row["label"], row["split"]) for row in rows} == {
-        ("joe", "neutral", "train"),
-        ("slt", "neutral", "train"),
-    }
-    # Two whole clips of each sentence; what is left is shorter than 1.2 s.
-    assert [row["id"] for row in rows[:3]] == ["joe-000-0", "joe-000-1", "joe-001-0"] and len(rows) == 10
-    for row in rows:
-        clip, rate_hz = soundfile.read(output / row["audio"])
-        assert (rate_hz, len(clip)) == (16_000, 32_000)
-        assert np.abs(clip).max() == pytest.approx(1, abs=1e-3) and np.abs(clip[:160]).max() > 0.5
-
-
 @pytest.fixture(scope="module")
 def morphing() -> ModuleType:
     return load_script("morph_faces")

@@ -24,7 +24,6 @@ case "$words" in
   "hicmae puppets"*) mkdir -p puppets; : > puppets/manifest.csv ;;
   *deal_photos*) mkdir -p "$output"; : > "$output/manifest.csv" ;;
   *morph_faces*) mkdir -p "$output"; : > "$output/morphs.csv" ;;
-  *speak_calmly*) mkdir -p "$output"; : > "$output/calm.csv" ;;
   *vary_voices*) mkdir -p "$output"; : > "$output/originals.csv"; : > "$output/variants.csv" ;;
   "hicmae prepare"*) mkdir -p "$output"; : > "$output/$output.csv" ;;
   *.csv*) [ -z "$output" ] || : > "$output" ;;
