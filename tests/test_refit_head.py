@@ -85,3 +85,20 @@ def test_pairs_have_one_emotion_and_test_clips_are_left_out(refitting: ModuleTyp
         (Path("face-anger.png"), Path("a.flac")),
         (Path("face-fear.png"), Path("b.flac")),
     }
+
+
+def test_a_face_counts_more_than_a_voice_that_disagrees(refitting: ModuleType) -> None:
+    faces = [make(f"face-{label}", label, "photos") for label in ("anger", "happiness", "neutral")]
+    voices = [make(f"voice-{label}", label, "emodb") for label in ("anger", "happiness")]
+    part = refitting.disagree(faces, voices, 20, np.random.default_rng(0))
+    assert {sample.label for sample in part.samples} == {"happiness", "neutral"} and part.modality == "av"
+    said = [(sample.label, label) for sample, label in zip(part.samples, part.heard, strict=True)]
+    assert set(said) == {("happiness", "anger"), ("neutral", "anger"), ("neutral", "happiness")}
+    assert all(
+        sample.audio == Path(f"voice-{label}.flac") for sample, (_, label) in zip(part.samples, said, strict=True)
+    )
+    labels = ["anger", "happiness", "neutral"]
+    targets, weights = refitting.aim(part, np.zeros((20, 2), np.float32), labels, make_head(2, 3), 1.0)
+    first = targets[said.index(("neutral", "anger"))]
+    assert first == pytest.approx([0.25 * 0.9 + 0.1 / 3, 0.1 / 3, 0.75 * 0.9 + 0.1 / 3])
+    assert weights.sum() == pytest.approx(part.share)
