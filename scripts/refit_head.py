@@ -1,11 +1,11 @@
-r"""Fit the head of a classifier again, to classes that count alike, while everything before it stays.
+r"""Fit the head of a classifier again, to classes that count nearly alike, while everything before it stays.
 
     python scripts/refit_head.py run photos-voices-puppets.csv --output refitted.safetensors
 
 In the photographs, anger and sadness are rare, and a head that is trained with their shares seldom says either of a
 face. It is a logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling
 representation and classifier"): to the training photographs, where classes count nearly alike. Where a neutral or happy
-face and a voice disagree, the face counts three times as much, because the voices were acted and most voices are not.
+face and a voice disagree, the face counts three times as much, because the voices were acted and others are not.
 Of all else the head is to say what it said: recordings, pairs of a photograph and a voice of one emotion, and drawn
 people have its own probabilities as targets. A penalty on the squared distance from the head as it was keeps it near.
 """
@@ -67,13 +67,14 @@ def choose_parts(samples: Sequence[Sample], clips: int, pairs: int, seed: int) -
     photos = [sample for sample in train if sample.extra["source"] == "photos"]
     voices = [sample for sample in train if sample.extra["source"] in VOICES]
     puppets = _take([sample for sample in train if sample.extra["source"] == "puppets"], clips, rng)
-    return [
+    parts = [
         Part(photos, "video", SHARES["photos"], learned=True),
         Part(voices, "audio", SHARES["voices"]),
         Part(pair_streams(photos, voices, pairs, rng), "av", SHARES["pairs"]),
         *(Part(puppets, modality, SHARES["puppets"] / 3) for modality in ("av", "video", "audio")),
         disagree(photos, voices, 2 * pairs // 3, rng),
     ]
+    return [part for part in parts if part.samples]
 
 
 def _take(samples: list[Sample], most: int, rng: np.random.Generator) -> list[Sample]:
@@ -100,14 +101,16 @@ def pair_streams(
 def disagree(photos: Sequence[Sample], voices: Sequence[Sample], count: int, rng: np.random.Generator) -> Part:
     """Pair neutral and happy photographs, each label equally often, with voices of any other emotion."""
     found, heard = [], []
-    for index in range(count):
-        label = TRUSTED[index % len(TRUSTED)]
-        faces = [sample for sample in photos if sample.label == label]
-        others = [sample for sample in voices if sample.label != label]
-        if faces and others:
-            face, sound = (of[rng.integers(len(of))] for of in (faces, others))
-            found.append(replace(face, id=f"disagreeing-{index}", audio=sound.audio))
-            heard.append(sound.label)
+    faces, others = (
+        {label: [sample for sample in of if (sample.label == label) == same] for label in TRUSTED}
+        for of, same in ((photos, True), (voices, False))
+    )
+    labels = [label for label in TRUSTED if faces[label] and others[label]]
+    for index in range(count if labels else 0):
+        label = labels[index % len(labels)]
+        face, sound = (of[label][rng.integers(len(of[label]))] for of in (faces, others))
+        found.append(replace(face, id=f"disagreeing-{index}", audio=sound.audio))
+        heard.append(sound.label)
     return Part(found, "av", SHARES["disagreeing"], learned=True, heard=heard)
 
 
@@ -179,7 +182,7 @@ def main() -> None:
     parser.add_argument("--power", type=float, default=0.85, help="1: classes count alike; 0: as often as they are")
     parser.add_argument("--hold", type=float, default=0.02, help="weight of the distance from the head as it was")
     parser.add_argument("--clips", type=int, default=1000, help="most drawn people")
-    parser.add_argument("--pairs", type=int, default=1200)
+    parser.add_argument("--pairs", type=int, default=1200, help="pairs of one emotion; two thirds as many disagree")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     model, info = load_classifier(find_parameters(given.weight, "refit the head of"))

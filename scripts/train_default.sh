@@ -88,7 +88,7 @@ if [ "$recipe" = default-nano ]; then
 else
   train "$recipe" run
 fi
-# Faces alone and voices alone are judged by a head to which all of their emotions count alike.
+# The head is fitted again: classes of photographs count nearly alike, and a face more than a voice that disagrees.
 [ -e refitted.safetensors ] || step python "$scripts/refit_head.py" run photos-voices-puppets.csv \
   --output refitted.safetensors
 # Faces and voices get a temperature, both together none: of those, only drawn people are left to fit it on, and it makes

@@ -74,8 +74,8 @@ def check_real_people(
 ) -> RealCheck:
     """Score a weight on photos of faces and on acted voices of real people, beside other judges.
 
-    A photo is shown to the weight as a clip of a still, without sound; a voice without faces; and faces and voices of
-    the same label as pairs.
+    A photo is shown to the weight as a clip of a still, without sound; a voice without faces; faces and voices of the
+    same label as pairs; and a person's photos one after another.
 
     Args:
         weights: a name from ``hicmae weights list``, a weight file, or the folder of a training run.
@@ -91,8 +91,8 @@ def check_real_people(
         baselines: also train simple judges on people of the folders that are not tested; needs scikit-learn.
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda``, …
-        on_start: called with the metadata of the weight and the number of files and pairs, before the first one.
-        on_clip: called after each file and pair.
+        on_start: called with the metadata of the weight and the number of files, pairs and people shown in time.
+        on_clip: called after each of them.
 
     Returns:
         The scores, each with its number of files and people and its interval.

@@ -317,7 +317,10 @@ def _list_pairs(pairs: PairScores) -> Grid:
 
 
 def _list_smiles(smiles: SmileScores) -> Grid:
-    rows = (("told in this order", smiles.in_order), ("happiness most probable in the middle", smiles.happiest))
+    rows = (
+        ("told in this order", smiles.in_order),
+        ("happiness more probable in the middle than before and after", smiles.happiest),
+    )
     return Grid(
         "photos in time: neutral, happy, neutral",
         ("what", "share of people", "people"),
