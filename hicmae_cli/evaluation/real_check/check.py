@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
@@ -39,7 +38,7 @@ from hicmae_cli.evaluation.real_check.scores import (
     score_pairs,
     score_voices,
 )
-from hicmae_cli.evaluation.real_check.smiles import find_smiles, judge_smiles, score_smiles
+from hicmae_cli.evaluation.real_check.smiles import SmileScores, find_smiles, judge_smiles, score_smiles
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
@@ -129,21 +128,21 @@ def check_real_people(
     judges = add_peers(others, photos, sounds)
     if baselines:
         judges += add_baselines(photos, sounds)
-    result = _score(str(weights), opened, photos, sounds, pairs, smiles, own)
+    result = _score(str(weights), opened, photos, sounds, pairs, own)
     rule = _describe_rule(split, speakers, photos, sounds)
     return replace(result, rule=rule, judges=(*result.judges, *judges))
 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """Probabilities of the weight: tables (n, C), of smiles (n, T, C); empty where a stream is not tested."""
+    """Probabilities of the weight: tables (n, C), empty where a stream is not tested; and what smiles scored."""
 
     faces: Table
     grey: Table
     voices: Table
     changed: Mapping[str, Table]
     pairs: Table
-    smiles: NDArray[np.float64]
+    smiles: SmileScores | None
 
 
 def _judge(
@@ -160,18 +159,15 @@ def _judge(
     both = nothing
     if photos is not None and sounds is not None and pairs:
         both = judge_pairs(engine, photos, sounds, pairs, on_clip)
-    in_time = nothing if photos is None or not smiles else judge_smiles(engine, photos, smiles, on_clip)
+    in_time = None
+    if photos is not None and smiles:
+        people = [photos.tested[numbers[0]].person for numbers in smiles]
+        in_time = score_smiles(judge_smiles(engine, photos, smiles, on_clip), people, engine.info.labels)
     return _Outputs(own, grey, clean, changed, both, in_time)
 
 
 def _score(
-    weights: str,
-    engine: Engine,
-    photos: Photos | None,
-    sounds: Sounds | None,
-    pairs: Sequence[Pair],
-    smiles: Sequence[tuple[int, ...]],
-    own: _Outputs,
+    weights: str, engine: Engine, photos: Photos | None, sounds: Sounds | None, pairs: Sequence[Pair], own: _Outputs
 ) -> RealCheck:
     """Score the weight alone."""
     info = engine.info
@@ -214,7 +210,7 @@ def _score(
         measure_shares(faces, own.faces, labels) if faces else None,
         spoken,
         paired,
-        score_smiles(own.smiles, [faces[numbers[0]].person for numbers in smiles], labels) if smiles else None,
+        own.smiles,
         tuple(errors),
         tuple(_warn(info, photos, sounds, judge)),
         {name: tuple(row.tolist()) for name, row in zip(names, rows, strict=True)},

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
-from hicmae_cli.evaluation.real_check import check
 from hicmae_cli.evaluation.real_check.check import check_real_people
 from hicmae_cli.evaluation.real_check.files import save_check
 from hicmae_cli.evaluation.real_check.judging import PAIRS_PER_LABEL, draw_pairs
@@ -17,14 +16,7 @@ from hicmae_cli.evaluation.real_check.result import RealCheck
 from hicmae_cli.records.seen import note_seen
 from hicmae_cli.report.files import to_json
 from tests.cli.running import hicmae
-from tests.evaluation.real_check.toys import FACES, LABELS, SURE, SixEngine, write_faces, write_rows, write_voices
-
-
-def install(patch: pytest.MonkeyPatch, **facts: object) -> None:
-    engine = SixEngine()
-    engine.info = SixEngine.info.model_copy(update=facts)
-    patch.setattr(check, "read_info", lambda _: engine.info)
-    patch.setattr(check, "open_engine", lambda *_: engine)
+from tests.evaluation.real_check.toys import FACES, LABELS, SURE, install, write_faces, write_rows, write_voices
 
 
 @pytest.fixture(scope="module")

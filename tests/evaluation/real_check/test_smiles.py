@@ -12,8 +12,7 @@ from hicmae_cli.evaluation.real_check.check import check_real_people
 from hicmae_cli.evaluation.real_check.folders import Face, Photos
 from hicmae_cli.evaluation.real_check.smiles import find_smiles, judge_smiles, score_smiles
 from hicmae_cli.runtime.engine import Engine
-from tests.evaluation.real_check.test_check import install
-from tests.evaluation.real_check.toys import LABELS, SixEngine, write_rows
+from tests.evaluation.real_check.toys import LABELS, SixEngine, install, write_rows
 
 # Red 160 is neutral, 120 happiness and 0 anger, see `toys`.
 PHOTOS = [

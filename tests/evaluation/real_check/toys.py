@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
+from hicmae_cli.evaluation.real_check import check
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.model_input import IMAGENET_MEAN, IMAGENET_STD, LOG_MEL_BINS, SAMPLE_RATE_HZ
 from tests.evaluation.toys import info_of
@@ -55,6 +57,13 @@ class SixEngine(ToyEngine):
             if mel.any():
                 table[row, int(mel[0].mean(axis=0).argmax()) * len(LABELS) // LOG_MEL_BINS] += SURE
         return table
+
+
+def install(patch: pytest.MonkeyPatch, **facts: object) -> None:
+    engine = SixEngine()
+    engine.info = SixEngine.info.model_copy(update=facts)
+    patch.setattr(check, "read_info", lambda _: engine.info)
+    patch.setattr(check, "open_engine", lambda *_: engine)
 
 
 def write_faces(folder: Path) -> Path:
