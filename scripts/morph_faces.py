@@ -1,6 +1,6 @@
 """Make new faces of training people from pairs of photographs.
 
-    python scripts/morph_faces.py FACES --cues cues.csv --output morphs --count 96600 --speaking 9600
+    python scripts/morph_faces.py FACES --cues cues.csv --output morphs --count 114600 --speaking 21600
 
 A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a
 new one; `scripts/judge_faces.py` says what teachers see in it (Beyer et al. 2022, "A good teacher is patient and
@@ -11,7 +11,7 @@ agreed nor as speaking.
 Half of the faces mix shape and pixels of two photographs in about the same proportion. Some have the pixels of one and
 the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as
 a camera would: moved, turned, lit, blurred, partly covered. `--speaking` of them are made of neutral people with an
-open mouth only, half of these small as in a video: a teacher takes their teeth for a smile.
+open mouth only, most of these small as in a video: a teacher takes their teeth for a smile.
 
 The folder gets `morphs.csv`, with the columns of `--cues` (those of the two photographs, in their shares), and `agreed`
 and `agreed_share`: the label neutral or happiness, if both photographs have it, and how much it counts beside the
@@ -65,7 +65,7 @@ GRID: Final = 32
 # How much a label counts that both photographs have, beside the teachers; and that of a neutral person who speaks.
 AGREED: Final = ("neutral", "happiness")
 AGREED_SHARE: Final = 0.5
-SPEAKING_SHARE: Final = 0.65
+SPEAKING_SHARE: Final = 0.85
 # A mouth is open with more than one of these blendshapes.
 OPEN_MOUTH: Final = {"aux_face_jawOpen": 0.06, "aux_face_mouthLowerDown": 0.2}
 
@@ -220,15 +220,15 @@ def read_cues(path: Path) -> tuple[list[str], dict[str, dict[str, float]]]:
 
 
 def shrink(face: Picture, rng: np.random.Generator) -> Picture:
-    """Make every second face (160, 160) as small and coded as in a video."""
-    if rng.random() < 0.5:
+    """Make three of four faces (160, 160) as small and coded as in a video."""
+    if rng.random() < 0.25:
         return face
-    side, small = face.shape[0], int(rng.uniform(38, 80))
+    side, small = face.shape[0], int(rng.uniform(34, 72))
     face = np.asarray(
         cv2.resize(cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), (side, side)), np.uint8
     )
     if rng.random() < 0.6:
-        coded = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 70))])[1]
+        coded = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(15, 60))])[1]
         face = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
     return face
 
@@ -239,8 +239,8 @@ def main() -> None:
     parser.add_argument("--cues", type=Path, required=True, help="list that `hicmae cues` wrote")
     parser.add_argument("--review", type=Path, help="CSV with file,verdict; wrong labels do not count")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--count", type=int, default=96_600, help="faces to make")
-    parser.add_argument("--speaking", type=int, default=9_600, help="of these, faces of neutral people who speak")
+    parser.add_argument("--count", type=int, default=114_600, help="faces to make")
+    parser.add_argument("--speaking", type=int, default=21_600, help="of these, faces of neutral people who speak")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     photographs = read_photographs(given.faces, read_wrong(given.review))
@@ -261,6 +261,7 @@ def main() -> None:
         cv2.imwrite(str(given.output / f"{number:06d}.png"), face, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         row = {"id": f"morphs/{number:06d}", "video": f"{given.output.name}/{number:06d}.png"}
         row |= {"split": "train", "source": "morphs", "speaker": f"photos/{photographs.people[first]}"}
+        row["subset"] = "speaking" if speaks else ""
         label = photographs.labels[first]
         if label in AGREED and photographs.labels[second] == label:
             row |= {"agreed": label, "agreed_share": str(SPEAKING_SHARE if speaks else AGREED_SHARE)}

@@ -4,8 +4,9 @@ r"""Fit the head of a classifier again, to classes that count nearly alike, whil
 
 In the photographs, anger and sadness are rare, and a head that is trained with their shares seldom says either of a
 face. It is a logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling
-representation and classifier"): to the training photographs, where classes count nearly alike. Where a neutral or happy
-face and a voice disagree, the face counts three times as much, because the voices were acted and others are not.
+representation and classifier"): to the training photographs, where classes count nearly alike, to faces between two
+photographs that both teachers are sure are angry or sad, and to those of neutral people who speak. Where a neutral or
+happy face and a voice disagree, the face counts three times as much, because the voices were acted and others are not.
 Of all else the head is to say what it said: recordings, pairs of a photograph and a voice of one emotion, and drawn
 people have its own probabilities as targets. A penalty on the squared distance from the head as it was keeps it near.
 """
@@ -21,6 +22,7 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from face_api_net import LABELS as TEACHER_LABELS
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import read_prepared_clip
@@ -31,8 +33,20 @@ from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.reading import find_parameters
 
 VOICES: Final = ("emodb", "varied")
-SHARES: Final = {"photos": 0.215, "voices": 0.19, "pairs": 0.195, "disagreeing": 0.105, "puppets": 0.295}
-"""How much each source counts."""
+SHARES: Final = {
+    "photos": 0.215,
+    "sure": 0.6,
+    "speaking": 0.05,
+    "voices": 0.19,
+    "pairs": 0.195,
+    "disagreeing": 0.105,
+    "puppets": 0.295,
+}
+"""How much each part counts, beside the others."""
+RARE: Final = ("anger", "sadness")
+TEACHERS: Final = ("api", "tuned")
+SURE: Final = 0.8
+"""The least probability of a label, by each teacher, of a morph that is learned as an angry or sad face."""
 TRUSTED: Final = ("happiness", "neutral")
 """The labels of faces that a voice may disagree with."""
 FACE_SHARE: Final = 0.75
@@ -60,15 +74,26 @@ class Part:
     heard: Sequence[str] = ()
 
 
-def choose_parts(samples: Sequence[Sample], clips: int, pairs: int, seed: int) -> list[Part]:
-    """Choose the clips of each source: all photographs and recordings, and some of the others and of the pairs."""
+def choose_parts(samples: Sequence[Sample], clips: int, morphs: int, pairs: int, seed: int) -> list[Part]:
+    """Choose the clips of each part: all photographs and recordings, and some of the others.
+
+    Args:
+        samples: all clips; those of other splits than training are left out.
+        clips: most drawn people.
+        morphs: most faces of one label between two photographs.
+        pairs: of a face and a voice.
+        seed: of what is chosen.
+    """
     rng = np.random.default_rng(seed)
     train = [sample for sample in samples if sample.split in ("", "train")]
     photos = [sample for sample in train if sample.extra["source"] == "photos"]
     voices = [sample for sample in train if sample.extra["source"] in VOICES]
     puppets = _take([sample for sample in train if sample.extra["source"] == "puppets"], clips, rng)
+    speaking, sure = choose_morphs([sample for sample in train if sample.extra["source"] == "morphs"], morphs, rng)
     parts = [
         Part(photos, "video", SHARES["photos"], learned=True),
+        Part(sure, "video", SHARES["sure"], learned=True),
+        Part(speaking, "video", SHARES["speaking"], learned=True),
         Part(voices, "audio", SHARES["voices"]),
         Part(pair_streams(photos, voices, pairs, rng), "av", SHARES["pairs"]),
         *(Part(puppets, modality, SHARES["puppets"] / 3) for modality in ("av", "video", "audio")),
@@ -81,6 +106,22 @@ def _take(samples: list[Sample], most: int, rng: np.random.Generator) -> list[Sa
     return [samples[index] for index in sorted(rng.permutation(len(samples))[:most])]
 
 
+def choose_morphs(morphs: Sequence[Sample], count: int, rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
+    """Choose faces of people who speak, and as many others that both teachers are sure are angry or sad."""
+    is_speaking = [sample.extra.get("subset") == "speaking" for sample in morphs]
+    speaking = _take([sample for sample, is_one in zip(morphs, is_speaking, strict=True) if is_one], 2 * count, rng)
+    others = [sample for sample, is_one in zip(morphs, is_speaking, strict=True) if not is_one]
+    angry, sad = (_take([sample for sample in others if is_sure(sample, label)], count, rng) for label in RARE)
+    return speaking, [*angry, *sad]
+
+
+def is_sure(sample: Sample, label: str) -> bool:
+    """Tell whether each teacher is sure that a face has a label; `scripts/judge_faces.py` wrote its log-odds."""
+    said = [[float(sample.extra[f"aux_face_{name}_{each}"]) for each in TEACHER_LABELS] for name in TEACHERS]
+    odds = np.exp(np.array(said))
+    return bool((odds / odds.sum(axis=1, keepdims=True))[:, TEACHER_LABELS.index(label)].min() >= SURE)
+
+
 def pair_streams(
     photos: Sequence[Sample], voices: Sequence[Sample], count: int, rng: np.random.Generator
 ) -> list[Sample]:
@@ -91,7 +132,7 @@ def pair_streams(
     )
     both = sorted(faces.keys() & sounds.keys())
     found = []
-    for index in range(count):
+    for index in range(count if both else 0):
         label = both[index % len(both)]
         face, sound = (of[label][rng.integers(len(of[label]))] for of in (faces, sounds))
         found.append(replace(face, id=f"pair-{index}", audio=sound.audio))
@@ -182,6 +223,7 @@ def main() -> None:
     parser.add_argument("--power", type=float, default=0.85, help="1: classes count alike; 0: as often as they are")
     parser.add_argument("--hold", type=float, default=0.02, help="weight of the distance from the head as it was")
     parser.add_argument("--clips", type=int, default=1000, help="most drawn people")
+    parser.add_argument("--morphs", type=int, default=600, help="most morphs of anger, of sadness; twice of speakers")
     parser.add_argument("--pairs", type=int, default=1200, help="pairs of one emotion; two thirds as many disagree")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -189,7 +231,7 @@ def main() -> None:
     samples = read_manifest(given.manifest, info.labels)
     extractor = Extractor(model, info, "cpu")
     features, targets, weights = [], [], []
-    for part in choose_parts(samples, given.clips, given.pairs, given.seed):
+    for part in choose_parts(samples, given.clips, given.morphs, given.pairs, given.seed):
         features.append(embed(extractor, part))
         target, weight = aim(part, features[-1], info.labels, model.head, given.power)
         targets.append(target)

@@ -174,8 +174,8 @@ def test_morphs_are_made_of_training_people_only(
     assert 0 < len(trained) < 30
     cues = [(f"photos/{row[0][:2]}", "photos", row[1], str(index / 10)) for index, row in enumerate(rows)]
     header = ("id", "source", "label", "aux_face_jawOpen", "aux_face_mouthLowerDown")
-    columns = (*header, "video", "split", "speaker")
-    write_csv(tmp_path / "cues.csv", columns, [(*cue, "0", "", "", "") for cue in cues])
+    columns = (*header, "video", "split", "speaker", "subset")
+    write_csv(tmp_path / "cues.csv", columns, [(*cue, "0", "", "", "", "") for cue in cues])
 
     photographs = morphing.read_photographs(tmp_path, set())
     assert set(photographs.names) == trained
@@ -200,7 +200,8 @@ def test_morphs_are_made_of_training_people_only(
     # The first ones are of neutral people with an open mouth, whose label is right.
     open_mouths = {f"photos/Person_{int(name)}" for name in calm[:-1] if int(name) / 10 > 0.06}
     assert {row["speaker"] for row in made[:20]} <= open_mouths
-    assert {(row["agreed"], row["agreed_share"]) for row in made[:20]} == {("neutral", "0.65")}
+    assert {(row["agreed"], row["agreed_share"]) for row in made[:20]} == {("neutral", "0.85")}
+    assert [row["subset"] for row in made] == ["speaking"] * 20 + [""] * 50
     agreed = [row for row in made[20:] if row["agreed"]]
     assert 0 < len(agreed) < 50 and {row["agreed_share"] for row in agreed} == {"0.5"}
     assert {row["agreed"] for row in agreed} == {"neutral", "happiness"}

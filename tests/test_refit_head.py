@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from tests.test_default_scripts import load_script
 
 @pytest.fixture(scope="module")
 def refitting() -> ModuleType:
+    load_script("face_api_net")
     return load_script("refit_head")
 
 
@@ -76,7 +78,7 @@ def test_pairs_have_one_emotion_and_test_clips_are_left_out(refitting: ModuleTyp
         make("a", "anger", "emodb"),
         make("b", "fear", "varied"),
     ]
-    parts = refitting.choose_parts(samples, clips=5, pairs=8, seed=0)
+    parts = refitting.choose_parts(samples, clips=5, morphs=5, pairs=8, seed=0)
     photos, sounds, pairs = parts[:3]
     assert [sample.id for sample in photos.samples] == [sample.id for sample in faces]
     assert {sample.id for sample in sounds.samples} == {"a", "b"}
@@ -85,6 +87,34 @@ def test_pairs_have_one_emotion_and_test_clips_are_left_out(refitting: ModuleTyp
         (Path("face-anger.png"), Path("a.flac")),
         (Path("face-fear.png"), Path("b.flac")),
     }
+
+
+def test_morphs_are_learned_where_both_teachers_are_sure_or_a_person_speaks(refitting: ModuleType) -> None:
+    def judge(name: str, label: str, odds: tuple[float, float], subset: str = "") -> Sample:
+        sample = make(name, label, "morphs")
+        said = {
+            f"aux_face_{teacher}_{each}": str(value if each == label else 0.0)
+            for teacher, value in zip(("api", "tuned"), odds, strict=True)
+            for each in ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+        }
+        return replace(sample, extra=sample.extra | said | {"subset": subset})
+
+    # Seven labels: log-odds of 3.2 beside zeros are a probability of 0.80, of 3.1 one of 0.79.
+    samples = [
+        judge("angry", "anger", (3.2, 5.0)),
+        judge("sad", "sadness", (5.0, 3.2)),
+        judge("perhaps", "anger", (5.0, 3.1)),
+        judge("happy", "happiness", (5.0, 5.0)),
+        # What the teachers see in the face of a speaker is not learned.
+        judge("talker", "neutral", (0.0, 0.0), "speaking"),
+        replace(judge("loud", "anger", (5.0, 5.0), "speaking"), target="neutral"),
+        make("voice", "anger", "emodb"),
+    ]
+    parts = refitting.choose_parts(samples, clips=5, morphs=5, pairs=8, seed=0)
+    sure, speaking = parts[:2]
+    assert [sample.id for sample in sure.samples] == ["angry", "sad"] and sure.learned
+    assert [sample.id for sample in speaking.samples] == ["talker", "loud"] and speaking.learned
+    assert all("morphs" not in {sample.extra["source"] for sample in part.samples} for part in parts[2:])
 
 
 def test_a_face_counts_more_than_a_voice_that_disagrees(refitting: ModuleType) -> None:
