@@ -15,7 +15,8 @@ open mouth only, most of these small as in a video: a teacher takes their teeth 
 
 The folder gets `morphs.csv`, with the columns of `--cues` (those of the two photographs, in their shares), and `agreed`
 and `agreed_share`: the label neutral or happiness, if both photographs have it, and how much it counts beside the
-teachers. The speaker is the person of the first photograph, and paths are relative to the folder above.
+teachers. `subset` is `speaking` for the neutral people who speak. The speaker is the person of the first photograph,
+and paths are relative to the folder above.
 """
 
 from __future__ import annotations
@@ -248,6 +249,10 @@ def main() -> None:
         parser.error(f"{given.faces}: has no photographs of training people")
     columns, cues = read_cues(given.cues)
     speakers = photographs.keep_speakers(cues)
+    if "subset" not in columns:
+        parser.error(f"{given.cues}: lacks the column subset, which `hicmae merge` writes")
+    if given.speaking > given.count:
+        parser.error("--speaking must be at most --count, of which they are a part")
     if given.speaking and not speakers.first.any():
         parser.error(f"{given.faces}: has no neutral training people with an open mouth; use --speaking 0")
     assert photographs.pictures[0].shape == (FACE_SIZE_PX, FACE_SIZE_PX)

@@ -5,7 +5,8 @@ r"""Fit the head of a classifier again, to classes that count nearly alike, whil
 In the photographs, anger and sadness are rare, and a head that is trained with their shares seldom says either of a
 face. It is a logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling
 representation and classifier"): to the training photographs, where classes count nearly alike, to faces between two
-photographs that both teachers are sure are angry or sad, and to those of neutral people who speak. Where a neutral or
+photographs that both teachers are sure are angry or sad, and to those of neutral people who speak (which have
+`speaking` in the column `subset`). Where a neutral or
 happy face and a voice disagree, the face counts three times as much, because the voices were acted and others are not.
 Of all else the head is to say what it said: recordings, pairs of a photograph and a voice of one emotion, and drawn
 people have its own probabilities as targets. A penalty on the squared distance from the head as it was keeps it near.
@@ -35,14 +36,14 @@ from hicmae_cli.weights.reading import find_parameters
 VOICES: Final = ("emodb", "varied")
 SHARES: Final = {
     "photos": 0.215,
-    "sure": 0.6,
-    "speaking": 0.05,
+    "sure": 1.5,
+    "speaking": 0.1,
     "voices": 0.19,
     "pairs": 0.195,
     "disagreeing": 0.105,
     "puppets": 0.295,
 }
-"""How much each part counts, beside the others."""
+"""How much each part counts, beside the others; `fit_head` divides by their sum. Chosen by the validation people."""
 RARE: Final = ("anger", "sadness")
 TEACHERS: Final = ("api", "tuned")
 SURE: Final = 0.8
@@ -107,7 +108,13 @@ def _take(samples: list[Sample], most: int, rng: np.random.Generator) -> list[Sa
 
 
 def choose_morphs(morphs: Sequence[Sample], count: int, rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
-    """Choose faces of people who speak, and as many others that both teachers are sure are angry or sad."""
+    """Choose faces of people who speak, and angry and sad ones of others, of which both teachers are sure.
+
+    Args:
+        morphs: faces between two photographs.
+        count: most faces of anger, and of sadness; twice as many of people who speak.
+        rng: draws them.
+    """
     is_speaking = [sample.extra.get("subset") == "speaking" for sample in morphs]
     speaking = _take([sample for sample, is_one in zip(morphs, is_speaking, strict=True) if is_one], 2 * count, rng)
     others = [sample for sample, is_one in zip(morphs, is_speaking, strict=True) if not is_one]
@@ -116,7 +123,12 @@ def choose_morphs(morphs: Sequence[Sample], count: int, rng: np.random.Generator
 
 
 def is_sure(sample: Sample, label: str) -> bool:
-    """Tell whether each teacher is sure that a face has a label; `scripts/judge_faces.py` wrote its log-odds."""
+    """Tell whether a face has a label and each teacher is sure of it; `scripts/judge_faces.py` wrote its log-odds.
+
+    The label of a face between two neutral photographs may be neutral although both teachers see anger.
+    """
+    if sample.label != label:
+        return False
     said = [[float(sample.extra[f"aux_face_{name}_{each}"]) for each in TEACHER_LABELS] for name in TEACHERS]
     odds = np.exp(np.array(said))
     return bool((odds / odds.sum(axis=1, keepdims=True))[:, TEACHER_LABELS.index(label)].min() >= SURE)

@@ -105,6 +105,8 @@ def test_morphs_are_learned_where_both_teachers_are_sure_or_a_person_speaks(refi
         judge("sad", "sadness", (5.0, 3.2)),
         judge("perhaps", "anger", (5.0, 3.1)),
         judge("happy", "happiness", (5.0, 5.0)),
+        # Both of its photographs are labelled neutral.
+        replace(judge("agreed", "anger", (5.0, 5.0)), target="neutral"),
         # What the teachers see in the face of a speaker is not learned.
         judge("talker", "neutral", (0.0, 0.0), "speaking"),
         replace(judge("loud", "anger", (5.0, 5.0), "speaking"), target="neutral"),
