@@ -6,10 +6,10 @@ In the photographs, anger and sadness are rare, and a head that is trained with 
 face. It is a logistic regression of the features before it, so it can be fitted exactly (Kang et al. 2020, "Decoupling
 representation and classifier"): to the training photographs, where classes count nearly alike, to faces between two
 photographs that both teachers are sure are angry or sad, and to those of neutral people who speak (which have
-`speaking` in the column `subset`). Where a neutral or
-happy face and a voice disagree, the face counts three times as much, because the voices were acted and others are not.
-Of all else the head is to say what it said: recordings, pairs of a photograph and a voice of one emotion, and drawn
-people have its own probabilities as targets. A penalty on the squared distance from the head as it was keeps it near.
+`speaking` in the column `subset`). Where a neutral or happy face and a voice disagree, the face counts three times as
+much, because the voices were acted and others are not. Of all else the head is to say what it said: recordings, pairs
+of a photograph and a voice of one emotion, and drawn people have its own probabilities as targets. A penalty on the
+squared distance from the head as it was keeps it near.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def main() -> None:
         target, weight = aim(part, features[-1], info.labels, model.head, given.power)
         targets.append(target)
         weights.append(weight)
-        print(f"{len(part.samples)} clips, {part.modality}", flush=True)
+        print(f"{len(part.samples)} clips, {part.samples[0].extra['source']}, {part.modality}", flush=True)
     fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(weights), model.head, given.hold)
     save_classifier(given.output, model, info)
     print(given.output)

@@ -213,6 +213,11 @@ def test_morphs_are_made_of_training_people_only(
     picture = cv2.imread(str(tmp_path / made[0]["video"]), cv2.IMREAD_UNCHANGED)
     assert picture is not None and picture.shape == (160, 160)
 
+    monkeypatch.setattr(sys, "argv", [*words, "--output", str(tmp_path / "few"), "--count", "5", "--speaking", "6"])
+    with pytest.raises(SystemExit):
+        morphing.main()
+    assert not (tmp_path / "few").exists()
+
 
 def test_two_teachers_judge_photographs_and_morphs(
     judging: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
