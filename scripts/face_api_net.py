@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 LABELS = ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+# In the names of columns: the net as it is, and the one that scripts/tune_teacher.py made of it.
+TEACHERS = ("api", "tuned")
 CHANNELS = (3, 32, 64, 128, 256)
 SIDE_PX = 112
 MEAN = (122.782, 117.001, 104.298)

@@ -24,7 +24,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from face_api_net import LABELS, ExpressionNet
+from face_api_net import LABELS, TEACHERS, ExpressionNet
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
@@ -107,7 +107,7 @@ def main() -> None:
     nets[1].load_state_dict(load_file(given.tuned))
     rows = read_rows(given.manifest)
     columns = [*rows[0], *(f"teacher_{label}" for label in TAUGHT)]
-    columns += [f"aux_face_{name}_{label}" for name in ("api", "tuned") for label in LABELS]
+    columns += [f"aux_face_{name}_{label}" for name in TEACHERS for label in LABELS]
     columns += [f"aux_face_feature_{number}" for number in range(COMPONENTS)]
     rows += read_rows(given.append) if given.append else []
     judged = [row for row in rows if row["source"] in JUDGED and row["video"]]

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from face_api_net import LABELS as TEACHER_LABELS
+from face_api_net import TEACHERS
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import read_prepared_clip
@@ -45,7 +46,6 @@ SHARES: Final = {
 }
 """How much each part counts, beside the others; `fit_head` divides by their sum. Chosen by the validation people."""
 RARE: Final = ("anger", "sadness")
-TEACHERS: Final = ("api", "tuned")
 SURE: Final = 0.8
 """The least probability of a label, by each teacher, of a morph that is learned as an angry or sad face."""
 TRUSTED: Final = ("happiness", "neutral")
@@ -115,11 +115,11 @@ def choose_morphs(morphs: Sequence[Sample], count: int, rng: np.random.Generator
         count: most faces of anger, and of sadness; twice as many of people who speak.
         rng: draws them.
     """
-    is_speaking = [sample.extra.get("subset") == "speaking" for sample in morphs]
-    speaking = _take([sample for sample, is_one in zip(morphs, is_speaking, strict=True) if is_one], 2 * count, rng)
-    others = [sample for sample, is_one in zip(morphs, is_speaking, strict=True) if not is_one]
+    speaking = [sample for sample in morphs if sample.extra["subset"] == "speaking"]
+    others = [sample for sample in morphs if sample.extra["subset"] != "speaking"]
+    chosen = _take(speaking, 2 * count, rng)
     angry, sad = (_take([sample for sample in others if is_sure(sample, label)], count, rng) for label in RARE)
-    return speaking, [*angry, *sad]
+    return chosen, [*angry, *sad]
 
 
 def is_sure(sample: Sample, label: str) -> bool:
@@ -230,7 +230,9 @@ def fit_head(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weight", type=Path, help="a .safetensors file, or the folder of a training run")
-    parser.add_argument("manifest", type=Path, help="the list that it was trained on, with the column source")
+    parser.add_argument(
+        "manifest", type=Path, help="the list that it was trained on, as scripts/judge_faces.py writes it"
+    )
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--power", type=float, default=0.85, help="1: classes count alike; 0: as often as they are")
     parser.add_argument("--hold", type=float, default=0.02, help="weight of the distance from the head as it was")
