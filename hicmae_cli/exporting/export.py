@@ -19,6 +19,7 @@ from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed, measure_agreement
 from hicmae_cli.exporting.front_end import attach_front_end
 from hicmae_cli.exporting.precision import convert_to_half, quantise
+from hicmae_cli.files import write_atomically
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, RAW_INPUTS, WINDOW_SAMPLES
 from hicmae_cli.onnx_runtime import open_session, run_session
 from hicmae_cli.runtime.engine import to_outputs
@@ -154,7 +155,8 @@ def _run_proto(proto: onnx.ModelProto) -> Run:
     """Run a graph that is not in its file yet."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
-        onnx.save(proto, file)
+        with write_atomically(file) as temporary:  # it names the file if the disk is full
+            onnx.save(proto, temporary)
         session = open_session(file)
     return lambda video, audio: np.asarray(run_session(session, file, ["logits"], {"video": video, "audio": audio})[0])
 

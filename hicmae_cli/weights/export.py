@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,9 +134,7 @@ def trace_weight(source: Path, target: Path, store: Precision = "float32") -> Tr
     if store == "float16":
         _round(model, target)
     network = model if info.modality == "av" else OneStream(model, info.modality)
-    with tempfile.TemporaryDirectory() as folder:
-        _write_graph(network, Path(folder) / target.name)
-        proto = _fold_constants(onnx.load(Path(folder) / target.name))
+    proto = _fold_constants(_trace(network))
     for node in proto.graph.input:
         # The exporter fixes the batch size of an input that it finds unused.
         node.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -278,22 +275,22 @@ def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return video, (batch, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
 
 
-def _write_graph(model: nn.Module, path: Path) -> None:
+def _trace(model: nn.Module) -> onnx.ModelProto:
     inputs = tuple(torch.zeros(shape) for shape in _make_input_shapes(2))
     batch = torch.export.Dim("batch", min=1, max=4096)
     with _without_notes():
-        torch.onnx.export(
+        program = torch.onnx.export(
             model,
             inputs,
-            str(path),
             input_names=["video", "audio"],
             output_names=["logits"],
             opset_version=OPSET,
             dynamo=True,
-            external_data=False,
             verbose=False,
             dynamic_shapes={"video": {0: batch}, "audio": {0: batch}},
         )
+    assert program is not None
+    return program.model_proto
 
 
 @contextlib.contextmanager

@@ -58,14 +58,15 @@ def test_its_mode_is_that_of_any_other_file(exported: Path, tmp_path: Path) -> N
 
 
 def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    write = export._write_graph
+    trace = export._trace
 
-    def write_shifted(model: Classifier, path: Path) -> None:
+    def trace_shifted(model: Classifier) -> onnx.ModelProto:
         torch.nn.init.constant_(model.head.bias, 0.0)
-        write(model, path)
+        graph = trace(model)
         torch.nn.init.constant_(model.head.bias, 2e-3)
+        return graph
 
-    monkeypatch.setattr(export, "_write_graph", write_shifted)
+    monkeypatch.setattr(export, "_trace", trace_shifted)
     with pytest.raises(WeightsError, match="differs from torch"):
         export.write_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -75,18 +76,17 @@ def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.Monk
 def test_a_graph_that_answers_nothing_fails_the_export(
     exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    write = export._write_graph
+    trace = export._trace
 
-    def write_broken(model: Classifier, path: Path) -> None:
-        write(model, path)
-        graph = onnx.load(path)
+    def trace_broken(model: Classifier) -> onnx.ModelProto:
+        graph = trace(model)
         (last,) = (node for node in graph.graph.node if "logits" in node.output)
         last.output[0] = "answer"
         graph.graph.initializer.append(onnx.numpy_helper.from_array(np.float32("nan"), "nothing"))
         graph.graph.node.append(onnx.helper.make_node("Add", ["answer", "nothing"], ["logits"]))
-        onnx.save(graph, path)
+        return graph
 
-    monkeypatch.setattr(export, "_write_graph", write_broken)
+    monkeypatch.setattr(export, "_trace", trace_broken)
     with pytest.raises(WeightsError, match="by nan in a logit"):
         export.write_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -94,7 +94,7 @@ def test_a_graph_that_answers_nothing_fails_the_export(
 
 def test_values_of_a_regression_are_compared_by_their_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A difference of 0.01 is much in a logit, and little in values around 100; no softmax is looked at."""
-    monkeypatch.setattr(export, "_write_graph", lambda model, path: onnx.save(_empty_graph(), path))
+    monkeypatch.setattr(export, "_trace", lambda model: _empty_graph())
     monkeypatch.setattr(export, "compare", lambda *_: export.Differences(0.01, 0.5, 100.0, 4))
     valued = save_toy(tmp_path / "valued.safetensors")
     model, info = load_classifier(valued)
