@@ -38,7 +38,7 @@ from hicmae_cli.evaluation.real_check.scores import (
     score_pairs,
     score_voices,
 )
-from hicmae_cli.evaluation.real_check.smiles import SmileScores, find_smiles, judge_smiles, score_smiles
+from hicmae_cli.evaluation.real_check.smiles import Smiles, SmileScores, check_smiles, find_smiles
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
@@ -120,9 +120,9 @@ def check_real_people(
     pairs: list[Pair] = []
     if photos is not None and sounds is not None and info.modality == "av":
         pairs = draw_pairs([face.label for face in photos.tested], [voice.label for voice in sounds.tested])
-    smiles = [] if photos is None else find_smiles(photos.tested)
+    smiles: Smiles = {} if photos is None else find_smiles(photos.tested)
     files = sum(len(each.tested) for each in (photos, sounds) if each is not None)
-    on_start(info, files + len(pairs) + len(smiles))
+    on_start(info, files + len(pairs) + sum(map(len, smiles.values())))
     opened = open_engine(str(weights), engine, device)
     own = _judge(opened, photos, sounds, pairs, smiles, on_clip)
     judges = add_peers(others, photos, sounds)
@@ -142,7 +142,7 @@ class _Outputs:
     voices: Table
     changed: Mapping[str, Table]
     pairs: Table
-    smiles: SmileScores | None
+    smiles: tuple[SmileScores, ...]
 
 
 def _judge(
@@ -150,7 +150,7 @@ def _judge(
     photos: Photos | None,
     sounds: Sounds | None,
     pairs: Sequence[Pair],
-    smiles: Sequence[tuple[int, ...]],
+    smiles: Smiles,
     on_clip: Callable[[], None],
 ) -> _Outputs:
     nothing = np.zeros((0, len(engine.info.labels)))
@@ -159,10 +159,7 @@ def _judge(
     both = nothing
     if photos is not None and sounds is not None and pairs:
         both = judge_pairs(engine, photos, sounds, pairs, on_clip)
-    in_time = None
-    if photos is not None and smiles:
-        people = [photos.tested[numbers[0]].person for numbers in smiles]
-        in_time = score_smiles(judge_smiles(engine, photos, smiles, on_clip), people, engine.info.labels)
+    in_time = () if photos is None else check_smiles(engine, photos, smiles, on_clip)
     return _Outputs(own, grey, clean, changed, both, in_time)
 
 

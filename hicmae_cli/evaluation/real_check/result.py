@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -107,7 +107,7 @@ class RealCheck:
         shares: mean probability of disgust and fear on photos of happiness and neutral.
         voices: scores on voices; None without voices.
         pairs: scores on pairs; None unless there are both.
-        smiles: scores on people who smile for a while; None if nobody has the photos for it.
+        smiles: scores on people who smile for a while, in all photos and in clear ones; empty if nobody has the photos.
         calibration: calibration errors.
         warnings: what makes the scores doubtful.
         decisions: file -> probabilities of the weight, in the order of its labels.
@@ -122,7 +122,7 @@ class RealCheck:
     shares: Mapping[str, Measure] | None = None
     voices: VoiceScores | None = None
     pairs: PairScores | None = None
-    smiles: SmileScores | None = None
+    smiles: tuple[SmileScores, ...] = ()
     calibration: tuple[CalibrationScores, ...] = ()
     warnings: tuple[str, ...] = ()
     decisions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -166,7 +166,7 @@ class RealCheck:
             },
             "voices": None if self.voices is None else self.voices.to_dict(),
             "pairs": None if self.pairs is None else self.pairs.to_dict(),
-            "smiles": None if self.smiles is None else self.smiles.to_dict(),
+            "smiles": [scores.to_dict() for scores in self.smiles],
             "calibration": [scores.to_dict() for scores in self.calibration],
             "requirements": [requirement.to_dict() for requirement in self.requirements],
             "warnings": list(self.warnings),
@@ -192,7 +192,7 @@ class RealCheck:
             ]
         if self.pairs is not None:
             grids.append(_list_pairs(self.pairs))
-        if self.smiles is not None:
+        if self.smiles:
             grids.append(_list_smiles(self.smiles))
         if self.calibration:
             grids.append(self._list_errors())
@@ -316,13 +316,13 @@ def _list_pairs(pairs: PairScores) -> Grid:
     )
 
 
-def _list_smiles(smiles: SmileScores) -> Grid:
-    rows = (
-        ("told in this order", smiles.in_order),
-        ("happiness more probable in the middle than before and after", smiles.happiest),
-    )
-    return Grid(
-        "photos in time: neutral, happy, neutral",
-        ("what", "share of people", "people"),
-        tuple((name, str(measure), str(measure.n)) for name, measure in rows),
-    )
+def _list_smiles(smiles: Sequence[SmileScores]) -> Grid:
+    rows = [
+        (scores.photos, what, str(measure), str(measure.n))
+        for scores in smiles
+        for what, measure in (
+            ("told in this order", scores.in_order),
+            ("happiness more probable in the middle than before and after", scores.happiest),
+        )
+    ]
+    return Grid("photos in time: neutral, happy, neutral", ("photos", "what", "share of people", "people"), tuple(rows))

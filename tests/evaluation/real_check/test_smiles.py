@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +43,27 @@ def make_photos(folder: Path, names: dict[str, str] | None = None) -> Photos:
 
 def test_a_person_needs_two_neutral_photos_and_a_happy_one(tmp_path: Path) -> None:
     photos = make_photos(tmp_path)
-    assert find_smiles(photos.tested) == [(0, 2, 3), (4, 1, 5), (6, 7, 8)]
-    nobody = [Face(face.file, face.label, "", "press", None, face.row) for face in photos.tested]
-    assert find_smiles(nobody) == []
+    assert find_smiles(photos.tested) == {"all": [(0, 2, 3), (4, 1, 5), (6, 7, 8)]}
+    assert find_smiles([replace(face, person="") for face in photos.tested]) == {}
+
+
+def test_people_with_three_clear_photos_are_shown_again_with_these(tmp_path: Path) -> None:
+    faces = [replace(face, clear=face.row != 5) for face in make_photos(tmp_path).tested]
+    faces += [replace(faces[0], clear=False), replace(faces[4], row=12)]
+    assert find_smiles(faces) == {"all": [(0, 2, 3), (4, 1, 5), (6, 7, 8)], "clear": [(0, 2, 3), (4, 1, 12), (6, 7, 8)]}
+    nothing_clear = [replace(face, clear=False) for face in faces]
+    assert set(find_smiles(nothing_clear)) == {"all"}
 
 
 def test_a_smile_is_told_in_its_order(tmp_path: Path) -> None:
     photos = make_photos(tmp_path)
-    smiles = find_smiles(photos.tested)
+    smiles = find_smiles(photos.tested)["all"]
     engine: Engine = SixEngine()
     shown: list[None] = []
     table = judge_smiles(engine, photos, smiles, lambda: shown.append(None))
     assert table.shape == (3, 12, len(LABELS)) and len(shown) == 3
     assert table.sum(axis=-1) == pytest.approx(1)
-    scores = score_smiles(table, ["anna", "bert", "carl"], LABELS)
+    scores = score_smiles("all", table, ["anna", "bert", "carl"], LABELS)
     # Bert's smile is taken for anger, Carl smiles all the time.
     assert scores.in_order.n == 3
     assert scores.in_order.value == pytest.approx(1 / 3)
@@ -97,6 +105,25 @@ def test_the_check_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         on_clip=lambda: clips.append(None),
     )
     assert announced == [len(clips)] == [9 + 3]
-    assert result.smiles is not None and result.smiles.in_order.n == 3
-    assert result.to_dict()["smiles"]["in_order"]["value"] == pytest.approx(1 / 3)
-    assert "told in this order | 0.333" in result.to_markdown()
+    assert [scores.in_order.n for scores in result.smiles] == [3]
+    assert result.to_dict()["smiles"][0]["in_order"]["value"] == pytest.approx(1 / 3)
+    assert "| all | told in this order | 0.333" in result.to_markdown()
+
+
+def test_the_check_shows_clear_photos_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    make_photos(tmp_path, {"anna": "p5", "bert": "p8", "carl": "p11", "dora": "p1"})
+    clear = write_rows(tmp_path / "clear.csv", ["file"], [["0.png"], ["2.png"], ["3.png"], ["7.png"]])
+    announced: list[int] = []
+    clips: list[None] = []
+    result = check_real_people(
+        weights="six",
+        faces=tmp_path,
+        clear=clear,
+        on_start=lambda _, count: announced.append(count),
+        on_clip=lambda: clips.append(None),
+    )
+    assert announced == [len(clips)] == [9 + 3 + 1]
+    assert [(scores.photos, scores.in_order.n) for scores in result.smiles] == [("all", 3), ("clear", 1)]
+    assert result.smiles[1].in_order.value == 1
+    assert "| clear | told in this order | 1.000" in result.to_markdown()
