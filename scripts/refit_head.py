@@ -37,7 +37,7 @@ from hicmae_cli.weights.reading import find_parameters
 VOICES: Final = ("emodb", "varied")
 SHARES: Final = {
     "photos": 0.215,
-    "sure": 1.5,
+    "sure": 3.0,
     "speaking": 0.1,
     "voices": 0.19,
     "pairs": 0.195,
@@ -75,13 +75,13 @@ class Part:
     heard: Sequence[str] = ()
 
 
-def choose_parts(samples: Sequence[Sample], clips: int, morphs: int, pairs: int, seed: int) -> list[Part]:
-    """Choose the clips of each part: all photographs and recordings, and some of the others.
+def choose_parts(samples: Sequence[Sample], clips: int, speaking: int, pairs: int, seed: int) -> list[Part]:
+    """Choose the clips of each part: all photographs, recordings and surely angry or sad faces, and some of the others.
 
     Args:
         samples: all clips; those of other splits than training are left out.
         clips: most drawn people.
-        morphs: most faces of one label between two photographs.
+        speaking: most faces of people who speak.
         pairs: of a face and a voice.
         seed: of what is chosen.
     """
@@ -90,11 +90,14 @@ def choose_parts(samples: Sequence[Sample], clips: int, morphs: int, pairs: int,
     photos = [sample for sample in train if sample.extra["source"] == "photos"]
     voices = [sample for sample in train if sample.extra["source"] in VOICES]
     puppets = _take([sample for sample in train if sample.extra["source"] == "puppets"], clips, rng)
-    speaking, sure = choose_morphs([sample for sample in train if sample.extra["source"] == "morphs"], morphs, rng)
+    morphs = [sample for sample in train if sample.extra["source"] == "morphs"]
+    speakers = _take([sample for sample in morphs if sample.extra["subset"] == "speaking"], speaking, rng)
+    others = [sample for sample in morphs if sample.extra["subset"] != "speaking"]
+    sure = [sample for label in RARE for sample in others if is_sure(sample, label)]
     parts = [
         Part(photos, "video", SHARES["photos"], learned=True),
         Part(sure, "video", SHARES["sure"], learned=True),
-        Part(speaking, "video", SHARES["speaking"], learned=True),
+        Part(speakers, "video", SHARES["speaking"], learned=True),
         Part(voices, "audio", SHARES["voices"]),
         Part(pair_streams(photos, voices, pairs, rng), "av", SHARES["pairs"]),
         *(Part(puppets, modality, SHARES["puppets"] / 3) for modality in ("av", "video", "audio")),
@@ -105,21 +108,6 @@ def choose_parts(samples: Sequence[Sample], clips: int, morphs: int, pairs: int,
 
 def _take(samples: list[Sample], most: int, rng: np.random.Generator) -> list[Sample]:
     return [samples[index] for index in sorted(rng.permutation(len(samples))[:most])]
-
-
-def choose_morphs(morphs: Sequence[Sample], count: int, rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
-    """Choose faces of people who speak, and angry and sad ones of others, of which both teachers are sure.
-
-    Args:
-        morphs: faces between two photographs.
-        count: most faces of anger, and of sadness; twice as many of people who speak.
-        rng: draws them.
-    """
-    speaking = [sample for sample in morphs if sample.extra["subset"] == "speaking"]
-    others = [sample for sample in morphs if sample.extra["subset"] != "speaking"]
-    chosen = _take(speaking, 2 * count, rng)
-    angry, sad = (_take([sample for sample in others if is_sure(sample, label)], count, rng) for label in RARE)
-    return chosen, [*angry, *sad]
 
 
 def is_sure(sample: Sample, label: str) -> bool:
@@ -237,7 +225,7 @@ def main() -> None:
     parser.add_argument("--power", type=float, default=0.85, help="1: classes count alike; 0: as often as they are")
     parser.add_argument("--hold", type=float, default=0.02, help="weight of the distance from the head as it was")
     parser.add_argument("--clips", type=int, default=1000, help="most drawn people")
-    parser.add_argument("--morphs", type=int, default=600, help="most morphs of anger, of sadness; twice of speakers")
+    parser.add_argument("--speaking", type=int, default=4800, help="most morphs of people who speak")
     parser.add_argument("--pairs", type=int, default=1200, help="pairs of one emotion; two thirds as many disagree")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -245,7 +233,7 @@ def main() -> None:
     samples = read_manifest(given.manifest, info.labels)
     extractor = Extractor(model, info, "cpu")
     features, targets, weights = [], [], []
-    for part in choose_parts(samples, given.clips, given.morphs, given.pairs, given.seed):
+    for part in choose_parts(samples, given.clips, given.speaking, given.pairs, given.seed):
         features.append(embed(extractor, part))
         target, weight = aim(part, features[-1], info.labels, model.head, given.power)
         targets.append(target)

@@ -78,7 +78,7 @@ def test_pairs_have_one_emotion_and_test_clips_are_left_out(refitting: ModuleTyp
         make("a", "anger", "emodb"),
         make("b", "fear", "varied"),
     ]
-    parts = refitting.choose_parts(samples, clips=5, morphs=5, pairs=8, seed=0)
+    parts = refitting.choose_parts(samples, clips=5, speaking=5, pairs=8, seed=0)
     photos, sounds, pairs = parts[:3]
     assert [sample.id for sample in photos.samples] == [sample.id for sample in faces]
     assert {sample.id for sample in sounds.samples} == {"a", "b"}
@@ -112,7 +112,7 @@ def test_morphs_are_learned_where_both_teachers_are_sure_or_a_person_speaks(refi
         replace(judge("loud", "anger", (5.0, 5.0), "speaking"), target="neutral"),
         make("voice", "anger", "emodb"),
     ]
-    parts = refitting.choose_parts(samples, clips=5, morphs=5, pairs=8, seed=0)
+    parts = refitting.choose_parts(samples, clips=5, speaking=5, pairs=8, seed=0)
     sure, speaking = parts[:2]
     assert [sample.id for sample in sure.samples] == ["angry", "sad"] and sure.learned
     assert [sample.id for sample in speaking.samples] == ["talker", "loud"] and speaking.learned
