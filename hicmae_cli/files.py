@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -57,6 +58,22 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+@contextmanager
+def make_scratch_folder() -> Iterator[Path]:
+    """Yield a temporary folder, which is removed afterwards.
+
+    Raises:
+        OSError: the folder cannot be made, or the disk is full; names the folder if it would name no file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = folder
+            raise
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.files import compute_sha256, is_temporary, remove_leftovers, write_atomically
+from hicmae_cli.files import compute_sha256, is_temporary, make_scratch_folder, remove_leftovers, write_atomically
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -162,6 +162,16 @@ def test_a_full_disk_is_named_with_the_file_that_was_asked_for(tmp_path: Path) -
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "a"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_without_a_file_names_the_scratch_folder() -> None:
+    with pytest.raises(OSError, match="full") as caught, make_scratch_folder() as folder:
+        (folder / "a").write_bytes(b"a")
+        raise OSError(errno.ENOSPC, "full")
+    assert caught.value.filename == str(folder) and not folder.exists()
+    with pytest.raises(OSError, match="gone") as caught, make_scratch_folder():
+        raise FileNotFoundError(errno.ENOENT, "gone", "elsewhere")
+    assert caught.value.filename == "elsewhere"
 
 
 def test_an_error_about_the_temporary_names_the_file_that_was_asked_for(tmp_path: Path) -> None:

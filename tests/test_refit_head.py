@@ -103,6 +103,7 @@ def test_morphs_are_learned_where_both_teachers_are_sure_or_a_person_speaks(refi
     samples = [
         judge("angry", "anger", (3.2, 5.0)),
         judge("sad", "sadness", (5.0, 3.2)),
+        judge("sadder", "sadness", (5.0, 5.0)),
         judge("perhaps", "anger", (5.0, 3.1)),
         judge("happy", "happiness", (5.0, 5.0)),
         # Both of its photographs are labelled neutral.
@@ -112,10 +113,12 @@ def test_morphs_are_learned_where_both_teachers_are_sure_or_a_person_speaks(refi
         replace(judge("loud", "anger", (5.0, 5.0), "speaking"), target="neutral"),
         make("voice", "anger", "emodb"),
     ]
-    parts = refitting.choose_parts(samples, clips=5, speaking=5, pairs=8, seed=0)
+    parts = refitting.choose_parts(samples, clips=5, speaking=2, pairs=8, seed=0)
     sure, speaking = parts[:2]
-    assert [sample.id for sample in sure.samples] == ["angry", "sad"] and sure.learned
+    assert [sample.id for sample in sure.samples] == ["angry", "sad", "sadder"] and sure.learned
     assert [sample.id for sample in speaking.samples] == ["talker", "loud"] and speaking.learned
+    sure, speaking = refitting.choose_parts(samples, clips=5, speaking=1, pairs=8, seed=0)[:2]
+    assert len(sure.samples) == 3 and len(speaking.samples) == 1
     assert all("morphs" not in {sample.extra["source"] for sample in part.samples} for part in parts[2:])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed, measure_agreement
 from hicmae_cli.exporting.front_end import attach_front_end
 from hicmae_cli.exporting.precision import convert_to_half, quantise
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import make_scratch_folder
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, RAW_INPUTS, WINDOW_SAMPLES
 from hicmae_cli.onnx_runtime import open_session, run_session
 from hicmae_cli.runtime.engine import to_outputs
@@ -153,10 +152,9 @@ def _run_torch(traced: TracedWeight) -> Run:
 
 def _run_proto(proto: onnx.ModelProto) -> Run:
     """Run a graph that is not in its file yet."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network.onnx"
-        with write_atomically(file) as temporary:  # it names the file if the disk is full
-            onnx.save(proto, temporary)
+    with make_scratch_folder() as folder:
+        file = folder / "network.onnx"
+        onnx.save(proto, file)
         session = open_session(file)
     return lambda video, audio: np.asarray(run_session(session, file, ["logits"], {"video": video, "audio": audio})[0])
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import onnx
 from numpy.typing import NDArray
 
+from hicmae_cli.files import make_scratch_folder
 from hicmae_cli.onnx_runtime import import_tools
 
 # Processors have no half-precision kernels for them: there, ONNX Runtime would take each to pieces.
@@ -69,8 +68,8 @@ def quantise(proto: onnx.ModelProto, clips: Iterable[Mapping[str, NDArray[Any]]]
     level = root.level
     root.setLevel(logging.ERROR)  # it advises steps that the exporter has done
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        with make_scratch_folder() as folder:
+            source, target = folder / "float32.onnx", folder / "int8.onnx"
             onnx.save(proto, source)
             tools.quantize_static(
                 source,

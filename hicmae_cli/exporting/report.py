@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed
 from hicmae_cli.exporting.export import HALF_TOLERANCE, LEAST_AGREEMENT, compare_rows
 from hicmae_cli.exporting.precision import convert_to_half, quantise
+from hicmae_cli.files import make_scratch_folder
 from hicmae_cli.onnx_runtime import open_session, run_session
 from hicmae_cli.report.grid import Grid
 from hicmae_cli.runtime.torch_engine import TorchEngine
@@ -194,13 +194,13 @@ def compare_precisions(
     shown = _list_shown(clips, info)
     traced = trace_weight(source, source)
     threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as folder:
+    with make_scratch_folder() as folder:
         try:
             reference = TorchEngine(traced.model, info, "cpu", threads=1)
             runs: dict[Any, Callable[..., NDArray[np.float32]]] = {"torch": reference.logits}
             sizes = {}
             for pair in _PAIRS:
-                file = Path(folder) / f"{'-'.join(pair)}.onnx"
+                file = folder / f"{'-'.join(pair)}.onnx"
                 onnx.save(_convert(traced.proto, *pair, clips[::2]), file)
                 sizes[pair] = file.stat().st_size
                 runs[pair] = _open(file)

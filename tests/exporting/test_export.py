@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import resource
+import tempfile
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -173,6 +175,19 @@ def test_int8_is_of_integers_with_a_scale_for_each_channel(toy_file: Path, clips
     assert 0 < np.abs(got - expected).max() < 0.2
     wrapped = export_onnx(toy_file, target, precision="int8", manifest=clips, split="train", with_front_end=True)
     assert wrapped.agreement == 1.0 and wrapped.limit == export.FRONT_END_TOLERANCE
+
+
+def test_a_full_disk_is_named_while_int8_is_made(toy_file: Path, clips: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    _trace(toy_file)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may grow beyond, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            export_onnx(toy_file, tmp_path / "int8.onnx", precision="int8", manifest=clips)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert Path(caught.value.filename).parent == Path(tempfile.gettempdir())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_int8_that_decides_otherwise_is_not_written(

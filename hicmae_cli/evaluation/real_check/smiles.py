@@ -54,7 +54,7 @@ def find_smiles(faces: Sequence[Face]) -> dict[str, list[tuple[int, ...]]]:
         faces: the photos; those without a person are left out.
 
     Returns:
-        ``all`` and ``clear`` -> for each person; a key that would have nobody is missing.
+        ``all`` and ``clear`` -> for each person; a key without people is left out.
     """
     numbers = range(len(faces))
     found = {"all": _find_each(faces, numbers), "clear": _find_each(faces, [n for n in numbers if faces[n].clear])}

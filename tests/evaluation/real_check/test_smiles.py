@@ -49,8 +49,8 @@ def test_a_person_needs_two_neutral_photos_and_a_happy_one(tmp_path: Path) -> No
 
 def test_people_with_three_clear_photos_are_shown_again_with_these(tmp_path: Path) -> None:
     faces = [replace(face, clear=face.row != 5) for face in make_photos(tmp_path).tested]
-    faces += [replace(faces[0], clear=False), replace(faces[4], row=12)]
-    assert find_smiles(faces) == {"all": [(0, 2, 3), (4, 1, 5), (6, 7, 8)], "clear": [(0, 2, 3), (4, 1, 12), (6, 7, 8)]}
+    faces.append(replace(faces[4], row=11))
+    assert find_smiles(faces) == {"all": [(0, 2, 3), (4, 1, 5), (6, 7, 8)], "clear": [(0, 2, 3), (4, 1, 11), (6, 7, 8)]}
     nothing_clear = [replace(face, clear=False) for face in faces]
     assert set(find_smiles(nothing_clear)) == {"all"}
 
