@@ -88,8 +88,8 @@ if [ "$recipe" = default-nano ]; then
 else
   train "$recipe" run
 fi
-# The head is fitted again: to photographs, whose classes count nearly alike, to morphs that both teachers are sure are angry
-# or sad, and to neutral people who speak. A face counts more than a voice that disagrees.
+# The head is fitted again: to photographs, whose classes count nearly alike, to morphs that both teachers are sure are
+# angry or sad, and to neutral people who speak. A face counts more than a voice that disagrees.
 [ -e refitted.safetensors ] || step python "$scripts/refit_head.py" run photos-voices-puppets.csv \
   --output refitted.safetensors
 # Faces and voices get a temperature, both together none: of those, only drawn people are left to fit it on, and it makes
