@@ -135,6 +135,7 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "hicmae --help / import typer, rich",
         "heavy imports of --help",
         "predict-nano / real time",
+        "predict-nano, one person / real time",
         "onnx-forward-tiny / matrix product",
         "evaluation tiny / separate views, one core",
         "sound-only evaluation tiny / both encoders, one core",
