@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Train the bundled default from drawn people, photographs of real faces and real voices.
 #
-#   scripts/train_default.sh FACES VOICES FACE_API OUTPUT [--review FILE.csv] [--test-speakers A,B] [finetune options]
+#   scripts/train_default.sh FACES VOICES FACE_API OUTPUT [--review FILE.csv] [--test-speakers A,B] [--trial]
+#     [finetune options]
 #
 # FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks.
 # VOICES is a folder of EmoDB's files. FACE_API is the folder package/model of what `npm pack @vladmandic/face-api`
@@ -9,6 +10,7 @@
 # The step that changes voices needs `pip install pyworld "setuptools<80"`.
 # --review: CSV with file,verdict; labels that a reader called wrong are not learned.
 # --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
+# --trial: take few clips and short trainings, to see in minutes that every step works; the weight is of no use.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
 # `--recipe default-tiny --device cuda --mixed-precision bf16`.
@@ -35,11 +37,12 @@ voices=$(locate "$2")
 face_api=$(locate "$3")
 output=$4
 shift 4
-review="" tested="" options=() recipe=default-nano
+review="" tested="" trial="" options=() recipe=default-nano
 while [ $# -gt 0 ]; do
   case "$1" in
     --review) review=$(locate "$2"); shift 2 ;;
     --test-speakers) tested=$2; shift 2 ;;
+    --trial) trial=yes; shift ;;
     --recipe) recipe=$2; shift 2 ;;
     *) options+=("$1"); shift ;;
   esac
@@ -57,22 +60,34 @@ step() {
 }
 
 six=anger,disgust,fear,happiness,neutral,sadness
+if [ -e puppets/manifest.csv ] && [ "${trial:-no}" != "$(cat trial 2>/dev/null || echo no)" ]; then
+  echo "$output: is of a run with$([ "$trial" ] && echo out) --trial; use another OUTPUT" >&2
+  exit 2
+fi
+puppets=(--train 1840 --validation 80 --test 300) variants=() morphs=() tuning=()
+if [ "$trial" ]; then
+  echo "$trial" > trial
+  puppets=(--train 60 --validation 20 --test 20) variants=(--times 2) morphs=(--count 800 --speaking 200)
+  tuning=(--epochs 1)
+  options=(--set epochs=2 --set validate_every=2 --set warmup_epochs=0 --set epoch_clips=12800
+    ${options[@]+"${options[@]}"})
+fi
 
-[ -e puppets/manifest.csv ] || step hicmae puppets make puppets --train 1840 --validation 80 --test 300
+[ -e puppets/manifest.csv ] || step hicmae puppets make puppets "${puppets[@]}"
 if [ ! -e photos/photos.csv ]; then
   step python "$scripts/deal_photos.py" "$faces" --output pictures ${review:+--review "$review"}
   writing photos/photos.csv step hicmae prepare photos --root pictures/manifest.csv --output photos
 fi
 [ -e emodb/emodb.csv ] || writing emodb/emodb.csv step hicmae prepare emodb --root "$voices" --output emodb
 [ -e varied/originals.csv ] || step python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
-  ${tested:+--test-speakers "$tested"}
+  ${tested:+--test-speakers "$tested"} ${variants[@]+"${variants[@]}"}
 [ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
   puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
 [ -e morphs/morphs.csv ] || step python "$scripts/morph_faces.py" "$faces" --cues cues.csv --output morphs \
-  ${review:+--review "$review"}
+  ${review:+--review "$review"} ${morphs[@]+"${morphs[@]}"}
 [ -e teacher.safetensors ] || step python "$scripts/tune_teacher.py" "$faces" --face-api "$face_api" \
-  --output teacher.safetensors ${review:+--review "$review"}
+  --output teacher.safetensors ${review:+--review "$review"} ${tuning[@]+"${tuning[@]}"}
 [ -e photos-voices-puppets.csv ] || step python "$scripts/judge_faces.py" cues.csv --append morphs/morphs.csv \
   --face-api "$face_api" --tuned teacher.safetensors --output photos-voices-puppets.csv
 # Train by a recipe on the whole list: RECIPE OUTPUT [options].

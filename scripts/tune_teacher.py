@@ -29,7 +29,6 @@ from torch.nn import functional
 from hicmae_cli.evaluation.real_check.folders import open_crops, read_faces
 from hicmae_cli.evaluation.real_check.people import deal_split
 
-EPOCHS: Final = 12
 BATCH: Final = 48
 BASE_LR: Final = 6e-4
 WARMUP_STEPS: Final = 50
@@ -67,6 +66,7 @@ def tune(
     first: ExpressionNet,
     pictures: Sequence[NDArray[np.uint8]],
     labels: NDArray[np.int64],
+    epochs: int,
     seed: int,
 ) -> None:
     """Train a net, which starts as ``first``, and give it the moving average of its weights."""
@@ -75,7 +75,7 @@ def tune(
     counts = np.bincount(labels, minlength=len(LABELS))
     weights = 1 / np.sqrt(counts[labels])
     weights /= weights.sum()
-    steps = max(1, EPOCHS * len(labels) // BATCH)
+    steps = max(1, epochs * len(labels) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=BASE_LR, weight_decay=WEIGHT_DECAY)
     mean = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     for step in range(steps):
@@ -109,13 +109,14 @@ def main() -> None:
     parser.add_argument("--face-api", type=Path, required=True, help="folder `model` of the npm package")
     parser.add_argument("--review", type=Path, help="CSV with file,verdict; wrong labels are not learned")
     parser.add_argument("--output", type=Path, required=True, help="the .safetensors file to write")
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     pictures, labels = read_training(given.faces, read_wrong(given.review))
     if not pictures:
         parser.error(f"{given.faces}: has no photographs to train on")
     net = ExpressionNet(given.face_api)
-    tune(net, ExpressionNet(given.face_api), pictures, labels, given.seed)
+    tune(net, ExpressionNet(given.face_api), pictures, labels, given.epochs, given.seed)
     save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, given.output)
     print(f"{given.output}: trained on {len(pictures)} photographs")
 

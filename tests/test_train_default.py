@@ -96,6 +96,24 @@ class TestTrainDefault:
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
         assert calls[-4].endswith("--output run --init audio-encoder/last.safetensors")
 
+    def test_a_trial_takes_few_clips_and_keeps_apart_from_the_whole(self, tmp_path: Path) -> None:
+        inputs = ("faces", "voices", "face-api", "out")
+        ended, calls = self.run(tmp_path, *inputs, "--trial", "--seed", "1")
+        assert ended.returncode == 0, ended.stderr
+        train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano --output run"
+        few = "--set epochs=2 --set validate_every=2 --set warmup_epochs=0 --set epoch_clips=12800"
+        assert f"{train} --init audio-encoder/last.safetensors {few} --seed 1" in calls
+        assert "puppets make puppets --train 60" in calls[0]
+        again, calls = self.run(tmp_path, *inputs, "--trial")
+        assert again.returncode == 0 and not any("puppets make" in call for call in calls)
+        ended, calls = self.run(tmp_path, *inputs)
+        assert ended.returncode == 2 and not calls
+        assert ended.stderr == "out: is of a run with --trial; use another OUTPUT\n"
+        self.run(tmp_path, *inputs[:3], "whole")
+        ended, calls = self.run(tmp_path, *inputs[:3], "whole", "--trial")
+        assert ended.returncode == 2 and not calls
+        assert ended.stderr == "whole: is of a run without --trial; use another OUTPUT\n"
+
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")
         assert ended.returncode == 2 and ended.stderr.startswith("usage: ") and not calls
