@@ -54,6 +54,16 @@ TRUSTED: Final = ("happiness", "neutral")
 FACE_SHARE: Final = 0.75
 """How much the face counts of a target where it disagrees with the voice."""
 SMOOTHING: Final = 0.1
+POWER: Final = 0.85
+"""1: classes count alike; 0: as often as they are."""
+HOLD: Final = 0.02
+"""Weight of the distance from the head as it was."""
+CLIPS: Final = 1000
+"""The most drawn people."""
+SPEAKING: Final = 4800
+"""The most morphs of people who speak."""
+PAIRS: Final = 1200
+"""Of a face and a voice of one emotion; two thirds as many disagree."""
 BATCH: Final = 16
 
 
@@ -223,24 +233,19 @@ def main() -> None:
         "manifest", type=Path, help="the list that it was trained on, as scripts/judge_faces.py writes it"
     )
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--power", type=float, default=0.85, help="1: classes count alike; 0: as often as they are")
-    parser.add_argument("--hold", type=float, default=0.02, help="weight of the distance from the head as it was")
-    parser.add_argument("--clips", type=int, default=1000, help="most drawn people")
-    parser.add_argument("--speaking", type=int, default=4800, help="most morphs of people who speak")
-    parser.add_argument("--pairs", type=int, default=1200, help="pairs of one emotion; two thirds as many disagree")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     model, info = load_classifier(find_parameters(given.weight, "refit the head of"))
     samples = read_manifest(given.manifest, info.labels)
     extractor = Extractor(model, info, "cpu")
     features, targets, weights = [], [], []
-    for part in choose_parts(samples, given.clips, given.speaking, given.pairs, given.seed):
+    for part in choose_parts(samples, CLIPS, SPEAKING, PAIRS, given.seed):
         features.append(embed(extractor, part))
-        target, weight = aim(part, features[-1], info.labels, model.head, given.power)
+        target, weight = aim(part, features[-1], info.labels, model.head, POWER)
         targets.append(target)
         weights.append(weight)
         print(f"{len(part.samples)} clips, {part.samples[0].extra['source']}, {part.modality}", flush=True)
-    fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(weights), model.head, given.hold)
+    fit_head(np.concatenate(features), np.concatenate(targets), np.concatenate(weights), model.head, HOLD)
     save_classifier(given.output, model, info)
     print(given.output)
 
