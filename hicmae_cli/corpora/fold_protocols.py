@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import fsum
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -241,9 +242,10 @@ def _deal_people(
         empty = [fold for fold in range(folds) if not dealt[fold]]
         # The last people fill the folds that are still empty.
         allowed = empty if len(order) - place <= len(empty) else range(folds)
+        # `fsum`, because a plain sum depends on the order of the classes, and that on the order of the clips.
         chosen = min(
             allowed,
-            key=lambda fold: (sum(load[fold][name] * n / totals[name] for name, n in own.items()), load[fold][None]),
+            key=lambda fold: (fsum(load[fold][name] * n / totals[name] for name, n in own.items()), load[fold][None]),
         )
         load[chosen] += own
         dealt[chosen].append(person)
