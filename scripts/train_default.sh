@@ -60,13 +60,21 @@ step() {
 }
 
 six=anger,disgust,fear,happiness,neutral,sadness
-if [ -e puppets/manifest.csv ] && [ "${trial:-no}" != "$(cat trial 2>/dev/null || echo no)" ]; then
-  echo "$output: is of a run with$([ "$trial" ] && echo out) --trial; use another OUTPUT" >&2
+# A trial and a whole training do not share clips. As long as there are none, either may begin.
+refuse() {
+  echo "$output: is of a run $1 --trial; use another OUTPUT" >&2
   exit 2
+}
+if [ ! -e puppets/manifest.csv ]; then
+  rm -f trial
+  [ -z "$trial" ] || touch trial
+elif [ -e trial ] && [ -z "$trial" ]; then
+  refuse with
+elif [ ! -e trial ] && [ "$trial" ]; then
+  refuse without
 fi
 puppets=(--train 1840 --validation 80 --test 300) variants=() morphs=() tuning=()
 if [ "$trial" ]; then
-  echo "$trial" > trial
   puppets=(--train 60 --validation 20 --test 20) variants=(--times 2) morphs=(--count 800 --speaking 200)
   tuning=(--epochs 1)
   options=(--set epochs=2 --set validate_every=2 --set warmup_epochs=0 --set epoch_clips=12800

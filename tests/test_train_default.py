@@ -109,7 +109,11 @@ class TestTrainDefault:
         ended, calls = self.run(tmp_path, *inputs)
         assert ended.returncode == 2 and not calls
         assert ended.stderr == "out: is of a run with --trial; use another OUTPUT\n"
-        self.run(tmp_path, *inputs[:3], "whole")
+        # A trial that has made nothing is no obstacle, and neither is what it left.
+        self.run(tmp_path, *inputs[:3], "whole", "--trial", failing="hicmae puppets", code=130)
+        for _ in range(2):
+            ended, _ = self.run(tmp_path, *inputs[:3], "whole")
+            assert ended.returncode == 0, ended.stderr
         ended, calls = self.run(tmp_path, *inputs[:3], "whole", "--trial")
         assert ended.returncode == 2 and not calls
         assert ended.stderr == "whole: is of a run without --trial; use another OUTPUT\n"
